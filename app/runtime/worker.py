@@ -1,0 +1,51 @@
+"""The life of this worker process: is it draining, and until when may streams go on.
+
+gunicorn tells a worker to stop by clearing `worker.alive` and kills what is left after `graceful_timeout`. Streams that are
+still open then would be torn without an event, so they are told to end themselves a little earlier.
+Source: gunicorn 27 `workers/ggevent.py`; measured: worker's own kill and the arbiter's SIGKILL fall at the same moment.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Protocol
+
+
+class GunicornWorker(Protocol):
+    alive: bool
+
+
+_worker: GunicornWorker | None = None
+_drain_seconds = 0.0
+_draining_since: float | None = None
+_at_exit: list[Callable[[], None]] = []
+
+
+def attach(worker: GunicornWorker, *, graceful_timeout_seconds: float) -> None:
+    """Remember gunicorn's worker object (called by gunicorn.conf.py in each worker)."""
+    global _worker, _drain_seconds, _draining_since
+    _worker, _draining_since = worker, None
+    _drain_seconds = max(graceful_timeout_seconds - 10.0, graceful_timeout_seconds / 2)
+
+
+def at_exit(function: Callable[[], None]) -> None:
+    """Run `function` when the worker exits (joins refreshes, writes the last records)."""
+    _at_exit.append(function)
+
+
+def leave() -> None:
+    """Run what `at_exit` collected, each once (called by gunicorn.conf.py)."""
+    while _at_exit:
+        _at_exit.pop(0)()
+
+
+def must_end(now: float | None = None) -> bool:
+    """Whether the drain is over: open streams end now with an honest error event."""
+    global _draining_since
+    if _worker is None or _worker.alive:
+        return False
+    now = time.monotonic() if now is None else now
+    if _draining_since is None:
+        _draining_since = now
+    return now - _draining_since >= _drain_seconds
