@@ -1,0 +1,1 @@
+"""kiro-py: the Anthropic Messages API, answered from the user's own Kiro subscription."""

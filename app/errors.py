@@ -260,9 +260,12 @@ class TruncatedStream(EventStreamError):
 
 
 class RefreshFailed(GatewayError):
+    """No usable access token could be had for one credential; `credential_id` says which, when known."""
+
     status = 502
     error_type = "api_error"
     default_message = "The credential's token could not be refreshed"
+    credential_id: int | None = None
 
 
 class RefreshTokenRejected(RefreshFailed):

@@ -16,6 +16,7 @@ from typing import Any
 
 import gevent
 from gevent import hub as gevent_hub
+from gevent import socket as gevent_socket
 
 from app.runtime import worker
 from app.runtime.clock import ticker
@@ -57,7 +58,7 @@ class StreamWatch:
             self._client_io.start(self._client_readable)
         ticker.add(self._tick)
 
-    # -- waits -------------------------------------------------------------------------------------------------------------
+    # -- waits --
 
     def readable(self, source: socket.socket) -> Signal:
         """Wait until `source` has bytes (or its end) to receive."""
@@ -86,7 +87,7 @@ class StreamWatch:
             if signal is not Signal.READY or task.done:
                 return signal
 
-    # -- the client's side ---------------------------------------------------------------------------------------------------
+    # -- the client's side --
 
     def handing_over(self) -> None:
         """The caller gives bytes to the server, which writes them to the client before it asks for more."""
@@ -113,7 +114,7 @@ class StreamWatch:
         """The socket given to `readable` is about to be closed: its descriptor may be given to another one."""
         self._drop_source()
 
-    # -- inside the event loop -----------------------------------------------------------------------------------------------
+    # -- inside the event loop --
 
     def _wait(self) -> Signal:
         self._waiting = gevent.getcurrent()
@@ -166,3 +167,12 @@ class StreamWatch:
 def monotonic() -> float:
     """The clock of `due_at`."""
     return time.monotonic()
+
+
+def wait_readable(source: socket.socket, timeout_seconds: float | None) -> bool:
+    """Wait for one socket alone; False when the time is over first."""
+    try:
+        gevent_socket.wait_read(source.fileno(), timeout=timeout_seconds, timeout_exc=TimeoutError())
+    except TimeoutError:
+        return False
+    return True

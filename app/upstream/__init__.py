@@ -1,0 +1,1 @@
+"""Carries bytes to and from Kiro; decides nothing about what they mean."""

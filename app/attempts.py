@@ -1,0 +1,194 @@
+"""Which credential next, and when to give up: the retries and failovers of one request.
+
+In: a request document and the pool. Out: an open `Answer` whose first event has arrived, or the error the client is told.
+At most 3 attempts per credential and min(3 × usable credentials, 9) per request (settings); a token that is refused is
+refreshed once; a profile ARN that is refused is tried in its other form once. Refuses to know what an event means.
+"""
+
+from __future__ import annotations
+
+import random
+import time
+from collections import Counter
+from collections.abc import Callable
+
+from app.credentials.pool import Lease, Pool
+from app.errors import (
+    AccountSuspended,
+    AllCoolingDown,
+    AllExhausted,
+    GatewayError,
+    NoUsableCredential,
+    ProfileRequired,
+    PromptTooLong,
+    QuotaExhausted,
+    RefreshFailed,
+    Throttled,
+    TokenRejected,
+    UpstreamRefused,
+)
+from app.kiro.endpoints import BUILDER_ID_PLACEHOLDER_ARN, sent_profile_arn
+from app.kiro.request import KiroRequest
+from app.ledger import Attempt
+from app.settings import Settings
+from app.upstream.client import Answer, ChatClient
+
+PROMPT_TOO_LONG = "PROMPT_TOO_LONG"
+LEAVES_CREDENTIAL = (Throttled, QuotaExhausted, AccountSuspended, TokenRejected, RefreshFailed, ProfileRequired)
+
+
+class Attempts:
+    """All attempts of one request.
+
+    log: one entry per attempt, for the request record.
+    input_tokens, context_tokens: estimate and limit, for the message of an over-long prompt.
+    """
+
+    def __init__(
+        self,
+        pool: Pool,
+        client: ChatClient,
+        request: KiroRequest,
+        settings: Settings,
+        *,
+        input_tokens: int,
+        context_tokens: int,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        self.log: list[Attempt] = []
+        self._pool = pool
+        self._client = client
+        self._request = request
+        self._settings = settings
+        self._numbers = (input_tokens, context_tokens)
+        self._sleep = sleep
+        self._limit = min(settings.max_attempts_per_credential * max(pool.usable_count(), 1), settings.max_attempts)
+        self._lease: Lease | None = None
+        self._began_at = 0.0
+        self._tries: Counter[int] = Counter()
+        self._excluded: set[int] = set()
+        self._renewed: set[int] = set()
+        self._renew: Lease | None = None
+        self._other_arn: set[int] = set()
+        self._last_error: GatewayError | None = None
+
+    def open(self) -> Answer:
+        """The next open answer; raises the error that ends the request."""
+        while True:
+            lease = self._lend()
+            if lease is None:
+                continue
+            self._lease, self._began_at = lease, time.monotonic()
+            try:
+                return self._client.open(
+                    lease.credential,
+                    self._request,
+                    profile_arn=self._profile_arn(lease),
+                    first_event_seconds=self._settings.first_event_seconds,
+                )
+            except GatewayError as error:
+                self.failed(error)
+
+    def failed(self, error: GatewayError) -> None:
+        """The last attempt failed before any content: take note, wait a little. Raises when there is no other attempt."""
+        lease = self._note(error)
+        if isinstance(error, UpstreamRefused):
+            if error.reason == PROMPT_TOO_LONG:
+                raise PromptTooLong(*self._numbers) from error
+            raise error
+        id_ = lease.credential.id
+        self._tries[id_] += 1
+        self._last_error = error
+        if isinstance(error, TokenRejected) and id_ not in self._renewed and lease.credential.kind != "api_key":
+            self._renewed.add(id_)
+            self._renew = lease
+        elif isinstance(error, ProfileRequired) and id_ not in self._other_arn:
+            self._other_arn.add(id_)
+        else:
+            self._pool.fail(lease, error)
+            if isinstance(error, LEAVES_CREDENTIAL) or self._tries[id_] >= self._settings.max_attempts_per_credential:
+                self._excluded.add(id_)
+            else:
+                self._back_off()
+        if len(self.log) >= self._limit:
+            raise error
+
+    def broke(self, error: GatewayError) -> None:
+        """The last attempt failed after content had been passed on: no other attempt, only the credential's health."""
+        self._pool.fail(self._note(error), error)
+
+    def succeeded(self) -> None:
+        """The last attempt's answer was passed on whole."""
+        assert self._lease is not None
+        self._pool.succeed(self._note(None))
+
+    def abandoned(self) -> None:
+        """The request ended for another reason than the credential; does nothing when no attempt is open."""
+        if self._lease is not None:
+            self._note(None, status="abandoned")
+
+    # -- one step --
+
+    def _lend(self) -> Lease | None:
+        """A lease, None when a refresh failed and another credential is to be asked; raises when there is none."""
+        began_at = time.monotonic()
+        try:
+            if self._renew is not None:
+                lease, self._renew = self._renew, None
+                return self._pool.renew(lease)
+            return self._pool.lend(frozenset(self._excluded))
+        except RefreshFailed as error:
+            id_ = error.credential_id
+            self.log.append(
+                Attempt(
+                    credential_id=id_,
+                    credential_label=None,
+                    why="refresh",
+                    status=type(error).__name__,
+                    reason=error.message,
+                    ms=_milliseconds(began_at),
+                )
+            )
+            if id_ is None or len(self.log) >= self._limit:
+                raise
+            self._excluded.add(id_)
+            self._last_error = error
+            return None
+        except (AllCoolingDown, AllExhausted, NoUsableCredential) as error:
+            # What this very request met says more than that nothing is left, unless what is left has a time to wait for.
+            if self._last_error is None or isinstance(self._last_error, Throttled | QuotaExhausted):
+                raise
+            raise self._last_error from error
+
+    def _profile_arn(self, lease: Lease) -> str | None:
+        """Real ARN, the fixed social one, or the Builder ID placeholder; the other form after a refusal."""
+        credential = lease.credential
+        arn = sent_profile_arn(credential.kind, credential.provider, credential.profile_arn)
+        if credential.id not in self._other_arn:
+            return arn
+        return BUILDER_ID_PLACEHOLDER_ARN if arn is None else None
+
+    def _note(self, error: GatewayError | None, *, status: str = "ok") -> Lease:
+        lease = self._lease
+        assert lease is not None, "an attempt is noted once"
+        self._lease = None
+        self.log.append(
+            Attempt(
+                credential_id=lease.credential.id,
+                credential_label=lease.credential.label,
+                why=lease.reason,
+                status=status if error is None else type(error).__name__,
+                reason=None if error is None else error.message,
+                ms=_milliseconds(self._began_at),
+            )
+        )
+        return lease
+
+    def _back_off(self) -> None:
+        """200 ms · 2ⁿ up to 2 s, and up to a quarter more. Source: protocol 7."""
+        seconds = min(0.2 * 2 ** (len(self.log) - 1), 2.0)
+        self._sleep(seconds * (1 + random.random() / 4))  # noqa: S311 - spreads retries, protects nothing
+
+
+def _milliseconds(began_at: float) -> int:
+    return round((time.monotonic() - began_at) * 1000)

@@ -1,0 +1,26 @@
+"""`POST /v1/messages/count_tokens`: how many input tokens a request would cost. An estimate, made here."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from flask import Blueprint
+
+from app.anthropic.request import parse_count_request
+from app.anthropic.token_count import count_request
+from app.blueprints.authentication import api_version, authenticate, read_json
+from app.services import services
+from app.translate.models import resolve
+
+bp = Blueprint("count_tokens", __name__)
+
+
+@bp.post("/v1/messages/count_tokens")
+@bp.post("/v1/v1/messages/count_tokens")
+def count_tokens() -> dict[str, Any]:
+    """Count the input tokens of a request."""
+    authenticate()
+    version = api_version()
+    count = parse_count_request(read_json(), version=version)
+    resolve(count.model, services().catalogue())
+    return {"input_tokens": count_request(count)}

@@ -1,0 +1,97 @@
+"""`POST /v1/messages`: a message, streamed or whole."""
+
+from __future__ import annotations
+
+import socket
+import time
+from collections.abc import Iterator
+
+import orjson
+from flask import Blueprint, Response, request
+
+from app.anthropic.envelope import error_event
+from app.anthropic.request import MessageRequest, parse_message_request
+from app.anthropic.sse import encode
+from app.blueprints.authentication import api_version, authenticate, read_json, request_id
+from app.errors import GatewayError
+from app.ledger import RequestRecord
+from app.relay import Call, ClientGone, Exchange
+from app.services import services
+
+bp = Blueprint("messages", __name__)
+
+
+@bp.post("/v1/messages")
+@bp.post("/v1/v1/messages")
+@bp.post("/cc/v1/messages")
+def create_message() -> Response:
+    """Create a message."""
+    key = authenticate()
+    record = RequestRecord(id=request_id(), at=time.time(), api_key_id=key.id, key_name=key.name, path=request.path)
+    call = Call(record.id, f"{key.id}", _session_header(), _client_socket(), record)
+    try:
+        message_request = _parse(record)
+    except GatewayError as error:
+        services().relay.refuse(call, error)
+        raise
+    exchange = services().relay.open(message_request, call)
+    if message_request.stream:
+        return sse_response(exchange, record.id)
+    try:
+        message = exchange.message()
+    finally:
+        exchange.close()
+    return Response(orjson.dumps(message), content_type="application/json")
+
+
+def sse_response(exchange: Exchange, id_: str) -> Response:
+    """A stream; the server closes the exchange, also when the stream never started."""
+    return Response(
+        EventStream(exchange, id_),
+        content_type="text/event-stream; charset=utf-8",
+        headers={"cache-control": "no-cache", "x-accel-buffering": "no"},
+        direct_passthrough=True,  # the server then calls close() of the stream itself
+    )
+
+
+class EventStream:
+    """Bytes of an SSE body, one piece per batch; a failure becomes the last event."""
+
+    def __init__(self, exchange: Exchange, id_: str) -> None:
+        self._exchange = exchange
+        self._id = id_
+        self._failed = False
+
+    def __iter__(self) -> Iterator[bytes]:
+        return self
+
+    def __next__(self) -> bytes:
+        if self._failed:
+            raise StopIteration
+        try:
+            batch = next(self._exchange)
+        except GatewayError as error:
+            self._failed = True
+            return encode(error_event(error, self._id))
+        except ClientGone:
+            raise StopIteration from None
+        return b"".join(map(encode, batch))
+
+    def close(self) -> None:
+        self._exchange.close()
+
+
+def _parse(record: RequestRecord) -> MessageRequest:
+    version = api_version()
+    message_request = parse_message_request(read_json(), version=version)
+    record.model_asked, record.stream = message_request.model, message_request.stream
+    return message_request
+
+
+def _session_header() -> str | None:
+    return request.headers.get("x-claude-code-session-id") or request.headers.get("x-session-id")
+
+
+def _client_socket() -> socket.socket | None:
+    client = request.environ.get("gunicorn.socket")
+    return client if isinstance(client, socket.socket) else None

@@ -1,0 +1,74 @@
+"""Where the parts are put together: the only composition root."""
+
+from __future__ import annotations
+
+import logging
+import time
+
+from config import Config
+from flask import Flask
+from flask_cors import CORS
+
+from app import blueprints, cli, storage
+from app.access.api_keys import KeyRing
+from app.credentials.importers import sync_file
+from app.credentials.pool import Pool
+from app.credentials.store import CredentialStore
+from app.kiro.endpoints import ClientIdentity
+from app.ledger import Ledger
+from app.relay import Relay
+from app.services import EXTENSION, Services
+from app.settings import SettingsStore
+from app.translate.models import BUILT_IN
+from app.upstream.client import ChatClient
+from app.upstream.http import Http
+
+log = logging.getLogger(__name__)
+
+REFRESH_JOIN_SECONDS = 65.0
+LEDGER_FLUSH_SECONDS = 5.0
+
+
+def create_app(config: Config) -> Flask:
+    """Make the application: database ready, credentials file read, every service built once, every door hung."""
+    app = Flask("app")
+    storage.init(app, config)
+    settings = SettingsStore()
+    keys = KeyRing(config.api_key)
+    store = CredentialStore()
+    http = Http(upstream_url=config.kiro_upstream_url, ca_bundle=config.ca_bundle, default_proxy_url=config.proxy_url)
+
+    def identity() -> ClientIdentity:
+        current = settings.current()
+        return ClientIdentity(
+            kiro_version=current.kiro_version,
+            rest_version=current.kiro_rest_version,
+            system_version=current.system_version,
+            node_version=current.node_version,
+        )
+
+    pool = Pool(store, http=http, identity=identity)
+    ledger = Ledger()
+
+    def catalogue() -> tuple[CatalogueModel, ...]:
+        return BUILT_IN
+
+    relay = Relay(pool=pool, client=ChatClient(http, identity), ledger=ledger, settings=settings.current, catalogue=catalogue)
+    app.extensions[EXTENSION] = Services(
+        config=config,
+        settings=settings,
+        keys=keys,
+        store=store,
+        pool=pool,
+        relay=relay,
+        ledger=ledger,
+        catalogue=catalogue,
+        clock=time.time,
+    )
+    if config.kiro_credentials_file is not None:
+        sync_file(config.kiro_credentials_file, store)
+    blueprints.register(app)
+    if config.cors_origins:
+        CORS(app, resources={r"/v1/*": {"origins": list(config.cors_origins)}}, expose_headers=["request-id"])
+    cli.register(app)
+    return app

@@ -1,0 +1,40 @@
+"""What the doors may use, as one typed bag that `create_app` fills and every view reads."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import cast
+
+from config import Config
+from flask import current_app
+
+from app.access.api_keys import KeyRing
+from app.credentials.pool import Pool
+from app.credentials.store import CredentialStore
+from app.ledger import Ledger
+from app.relay import Relay
+from app.settings import SettingsStore
+from app.translate.models import CatalogueModel
+
+EXTENSION = "kiro_services"
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """Everything is made once per process."""
+
+    config: Config
+    settings: SettingsStore
+    keys: KeyRing
+    store: CredentialStore
+    pool: Pool
+    relay: Relay
+    ledger: Ledger
+    catalogue: Callable[[], tuple[CatalogueModel, ...]]
+    clock: Callable[[], float]
+
+
+def services() -> Services:
+    """The services of the running application."""
+    return cast(Services, current_app.extensions[EXTENSION])

@@ -1,0 +1,86 @@
+"""The body of a streaming answer, received without waiting inside the HTTP library.
+
+In: a `requests` answer whose headers were read. Out: body bytes as they arrive, de-chunked; the socket to wait on.
+`http.client` can only block in a read, and a blocked read can neither send a ping nor be cut short, so the connection is
+taken over after the headers: what the library has read ahead is drained, then the socket is received from directly.
+This is the only module that touches private attributes of urllib3 and http.client.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import ssl
+from typing import Any
+
+from app.errors import TruncatedStream
+from app.upstream.chunked import BodyDecoder, ChunkedDecoder, CountedDecoder, OpenDecoder
+
+RECEIVE_BYTES = 65536
+
+
+class Body:
+    """Body bytes of one answer.
+
+    socket: wait for it to become readable before each `receive`, unless `has_buffered`.
+    ended: the body is complete; `receive` must not be called any more.
+    """
+
+    def __init__(self, response: Any) -> None:
+        """response: `requests.Response` opened with `stream=True`."""
+        self._response = response
+        reader = response.raw._fp.fp  # BufferedReader over SocketIO over the socket
+        self.socket: socket.socket = reader.raw._sock
+        self._decoder: BodyDecoder = _decoder_for(response.headers)
+        self._tls = isinstance(self.socket, ssl.SSLSocket)
+        # Non-blocking from here on: peek() then returns what was read ahead and never waits.
+        self.socket.settimeout(0.0)
+        try:
+            self._ahead: bytes = reader.peek()
+        except (ssl.SSLWantReadError, BlockingIOError):
+            self._ahead = b""
+        self._at_end = False
+
+    @property
+    def ended(self) -> bool:
+        return self._decoder.ended
+
+    @property
+    def has_buffered(self) -> bool:
+        """Whether `receive` has something without waiting for the socket."""
+        return bool(self._ahead) or (self._tls and self.socket.pending() > 0)  # type: ignore[attr-defined]
+
+    def receive(self) -> bytes:
+        """Body bytes that are there now; b"" when there are none (yet, or at a chunk's border, or at the end).
+
+        Raises TruncatedStream when the connection ended or broke before the body did.
+        """
+        if self._ahead:
+            data, self._ahead = self._ahead, b""
+            return self._decoder.feed(data)
+        try:
+            data = self.socket.recv(RECEIVE_BYTES)
+        except (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError):
+            return b""
+        except OSError as error:
+            raise TruncatedStream from error
+        if data:
+            return self._decoder.feed(data)
+        self._decoder.end_of_input()
+        return b""
+
+    def close(self) -> None:
+        """Give the connection up at once; may be called twice.
+
+        The socket is shut down before it is closed: closing alone, while another greenlet waits on it, ends in a traceback.
+        """
+        with contextlib.suppress(OSError):
+            self.socket.shutdown(socket.SHUT_RDWR)
+        self._response.close()
+
+
+def _decoder_for(headers: Any) -> BodyDecoder:
+    if "chunked" in headers.get("transfer-encoding", "").lower():
+        return ChunkedDecoder()
+    length = headers.get("content-length", "")
+    return CountedDecoder(int(length)) if length.isascii() and length.isdigit() else OpenDecoder()

@@ -1,0 +1,51 @@
+"""How gunicorn runs the gateway; loaded by itself when gunicorn starts in this folder.
+
+The environment decides HOST, PORT and WEB_CONCURRENCY through `config.Config`, like everywhere else.
+"""
+
+from gevent import monkey
+
+# First, as in wsgi.py: whatever this file imports must find a patched ssl (also with --preload).
+monkey.patch_all()
+
+import sys
+
+from config import Config, ConfigError
+
+try:
+    _config = Config.from_env()
+except ConfigError as error:
+    sys.exit(str(error))
+
+bind = f"[{_config.host}]:{_config.port}" if ":" in _config.host else f"{_config.host}:{_config.port}"
+worker_class = "gevent"
+workers = _config.web_concurrency
+# Two descriptors and one connection per stream; the limit is far above what one worker is asked to hold.
+worker_connections = 2000
+# Header deadline and idle time of a kept connection; 0 would mean "never".
+keepalive = 15
+# A worker that is busy with a refresh or a long request is alive: gevent workers report by their event loop.
+timeout = 60
+graceful_timeout = 60
+# With one worker a restart after N requests is an outage as long as its longest stream.
+max_requests = 0
+# The control socket would be a door without a key in $HOME.
+control_socket_disable = True
+umask = 0o077
+accesslog = None
+errorlog = "-"
+loglevel = _config.log_level.lower()
+
+
+def post_worker_init(worker):
+    """Tell the runtime when this worker drains."""
+    from app.runtime import worker as life
+
+    life.attach(worker, graceful_timeout_seconds=worker.cfg.graceful_timeout)
+
+
+def worker_exit(server, worker):
+    """Join refreshes and write the last records: a rotated token that was not saved would be lost."""
+    from app.runtime import worker as life
+
+    life.leave()
