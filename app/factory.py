@@ -19,7 +19,7 @@ from app.ledger import Ledger
 from app.relay import Relay
 from app.services import EXTENSION, Services
 from app.settings import SettingsStore
-from app.translate.models import BUILT_IN
+from app.translate.models import BUILT_IN, CatalogueModel
 from app.upstream.client import ChatClient
 from app.upstream.http import Http
 

@@ -51,7 +51,10 @@ class Answer:
         return self.fault is not None or self.body.has_buffered
 
     def receive(self) -> Iterator[KiroEvent]:
-        """Events that are there now. Those before a fault are yielded, then its EventStreamError (or what Kiro says) is raised."""
+        """Events that are there now.
+
+        Those before a fault are yielded, then the fault is raised: an EventStreamError, or what an exception frame says.
+        """
         if self.fault is not None:
             raise self.fault
         for frame in self.decoder.feed(self.body.receive()):

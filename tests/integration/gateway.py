@@ -20,17 +20,8 @@ import anthropic
 ROOT = Path(__file__).resolve().parents[2]
 API_KEY = "sk-test-gateway-key"
 START_SECONDS = 60.0
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
-def clean_environment(**extra: str | None) -> dict[str, str]:
-    """The environment without the gateway's own variables, so that a developer's `.env` habits do not leak in."""
-    ours = [
+OURS = frozenset(
+    [
         "HOST",
         "PORT",
         "API_KEY",
@@ -53,11 +44,19 @@ def clean_environment(**extra: str | None) -> dict[str, str]:
         "HTTPS_PROXY",
         "HTTP_PROXY",
         "NO_PROXY",
-        "https_proxy",
-        "http_proxy",
-        "no_proxy",
     ]
-    environment = {name: value for name, value in os.environ.items() if name not in ours}
+)
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def clean_environment(**extra: str | None) -> dict[str, str]:
+    """The environment without the gateway's own variables, so that a developer's `.env` habits do not leak in."""
+    environment = {name: value for name, value in os.environ.items() if name.upper() not in OURS}
     environment.update({name: value for name, value in extra.items() if value is not None})
     return environment
 
