@@ -29,6 +29,12 @@ def attach(worker: GunicornWorker, *, graceful_timeout_seconds: float) -> None:
     _drain_seconds = max(graceful_timeout_seconds - 10.0, graceful_timeout_seconds / 2)
 
 
+def detach() -> None:
+    """Forget the worker: nothing drains any more."""
+    global _worker
+    _worker = None
+
+
 def at_exit(function: Callable[[], None]) -> None:
     """Run `function` when the worker exits (joins refreshes, writes the last records)."""
     _at_exit.append(function)
