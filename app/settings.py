@@ -1,0 +1,189 @@
+"""Run-time settings: one registry, one typed snapshot. They live in the database, so every worker and machine agrees.
+
+A new setting is one line in `SETTINGS` (and its field in `Settings`); command line, admin and documents follow.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, fields
+from typing import Any
+from urllib.parse import urlsplit
+
+from app.errors import GatewayError
+from app.storage import reading, transaction
+from app.storage.tables import SettingRow
+
+MAX_AGE_SECONDS = 2.0
+
+
+class SettingError(GatewayError):
+    """A setting's name or value is not usable; the message says what is."""
+
+    status = 400
+    error_type = "invalid_request_error"
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """One setting. parse: text → value, raises ValueError with what it must be. secret: never shown."""
+
+    name: str
+    default: Any
+    parse: Callable[[str], Any]
+    help: str
+    secret: bool = False
+
+
+def _text(text: str) -> str:
+    if not text:
+        raise ValueError("must not be empty")
+    return text
+
+
+def _optional_url(*schemes: str) -> Callable[[str], str | None]:
+    def parse(text: str) -> str | None:
+        if not text:
+            return None
+        parts = urlsplit(text)
+        if parts.scheme not in schemes or not parts.hostname:
+            raise ValueError(f"must be a URL that starts with {' or '.join(scheme + '://' for scheme in schemes)}, or empty")
+        return text
+
+    return parse
+
+
+def _optional(text: str) -> str | None:
+    return text or None
+
+
+def _number(low: float, high: float) -> Callable[[str], float]:
+    def parse(text: str) -> float:
+        try:
+            value = float(text)
+        except ValueError:
+            value = float("nan")
+        if not low <= value <= high:
+            raise ValueError(f"must be a number from {low:g} to {high:g}")
+        return value
+
+    return parse
+
+
+def _count(low: int, high: int) -> Callable[[str], int]:
+    def parse(text: str) -> int:
+        if not text.isascii() or not text.isdigit() or not low <= int(text) <= high:
+            raise ValueError(f"must be a whole number from {low} to {high}")
+        return int(text)
+
+    return parse
+
+
+def _one_of(*choices: str) -> Callable[[str], str]:
+    def parse(text: str) -> str:
+        if text not in choices:
+            raise ValueError(f"must be one of {', '.join(choices)}")
+        return text
+
+    return parse
+
+
+SETTINGS: tuple[Setting, ...] = (
+    Setting("kiro_version", "0.12.155", _text, "Kiro IDE version in our user agent; old ones are refused upstream"),
+    Setting("kiro_rest_version", "0.12.155", _text, "The same for usage and model listings, which have a gate of their own"),
+    Setting("system_version", "darwin#24.6.0", _text, "Operating system in our user agent"),
+    Setting("node_version", "v22.12.0", _text, "Node version in our user agent"),
+    Setting("upstream_hosts", "auto", _one_of("auto", "q", "runtime"), "Which of Kiro's hosts answer chats"),
+    Setting("proxy_url", None, _optional_url("http", "https", "socks5", "socks5h"), "Proxy for upstream calls", secret=True),
+    Setting("count_tokens_api_url", None, _optional_url("http", "https"), "Service that counts tokens exactly, asked first"),
+    Setting("count_tokens_api_key", None, _optional, "Its key", secret=True),
+    Setting("count_tokens_auth_type", "x-api-key", _one_of("x-api-key", "bearer"), "How its key is sent"),
+    Setting("min_usage_threshold", 5.0, _number(0, 1e9), "Credits below which a credential is spared"),
+    Setting("scheduling_mode", "fixed", _one_of("fixed", "auto"), "fixed: by priority; auto: spread by what is left"),
+    Setting("first_ping_seconds", 5.0, _number(0.5, 60), "How long a stream's status is held back for early errors"),
+    Setting("ping_seconds", 10.0, _number(0.5, 15), "Silence after which a stream gets a ping"),
+    Setting("first_event_seconds", 120.0, _number(1, 720), "How long an attempt may take to its first event"),
+    Setting("idle_seconds", 300.0, _number(1, 3600), "Upstream silence after which an answer is given up"),
+    Setting("total_seconds", 3600.0, _number(1, 86400), "How long one answer may take in all"),
+    Setting("max_attempts_per_credential", 3, _count(1, 10), "Attempts with one credential"),
+    Setting("max_attempts", 9, _count(1, 30), "Attempts for one request"),
+)
+BY_NAME = {setting.name: setting for setting in SETTINGS}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """A snapshot of all settings; a field per entry of the registry."""
+
+    kiro_version: str
+    kiro_rest_version: str
+    system_version: str
+    node_version: str
+    upstream_hosts: str
+    proxy_url: str | None
+    count_tokens_api_url: str | None
+    count_tokens_api_key: str | None
+    count_tokens_auth_type: str
+    min_usage_threshold: float
+    scheduling_mode: str
+    first_ping_seconds: float
+    ping_seconds: float
+    first_event_seconds: float
+    idle_seconds: float
+    total_seconds: float
+    max_attempts_per_credential: int
+    max_attempts: int
+
+
+def snapshot(stored: dict[str, str]) -> Settings:
+    """Settings from stored texts; a text that is not usable (any more) counts as the default."""
+    values: dict[str, Any] = {}
+    for setting in SETTINGS:
+        try:
+            values[setting.name] = setting.parse(stored[setting.name]) if setting.name in stored else setting.default
+        except ValueError:
+            values[setting.name] = setting.default
+    return Settings(**values)
+
+
+class SettingsStore:
+    """Reads and writes settings. clock: monotonic seconds."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._cached: Settings | None = None
+        self._read_at = 0.0
+
+    def current(self) -> Settings:
+        """The snapshot in force, at most 2 s old."""
+        if self._cached is None or self._clock() - self._read_at >= MAX_AGE_SECONDS:
+            self._read_at = self._clock()
+            with reading() as session:
+                self._cached = snapshot({row.key: row.value for row in session.query(SettingRow)})
+        return self._cached
+
+    def set(self, name: str, text: str) -> None:
+        """Store a value given as text. Raises SettingError naming what is allowed."""
+        setting = find(name)
+        try:
+            setting.parse(text.strip())
+        except ValueError as error:
+            raise SettingError(f"{name} {error}") from None
+        with transaction() as session:
+            session.merge(SettingRow(key=name, value=text.strip(), updated_at=time.time()))
+        self._cached = None
+
+    def get(self, name: str) -> Any:
+        """One setting's value in force. Raises SettingError for an unknown name."""
+        return getattr(self.current(), find(name).name)
+
+
+def find(name: str) -> Setting:
+    """The registry's entry. Raises SettingError that lists the names."""
+    if name not in BY_NAME:
+        raise SettingError(f"there is no setting {name!r}; the settings are: {', '.join(BY_NAME)}")
+    return BY_NAME[name]
+
+
+assert {field.name for field in fields(Settings)} == BY_NAME.keys(), "Settings and SETTINGS name the same settings"

@@ -1,0 +1,106 @@
+"""Brings the tables up to date, once, however many workers and machines start together.
+
+The check is cheap: `alembic_version` equals the newest revision. Only when it does not, a lock is taken (a file beside the
+SQLite database, an advisory lock on PostgreSQL), the check repeated, the original's database adopted, and Alembic run.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import logging
+import os
+import re
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from flask import Flask
+from flask_migrate import Migrate
+from sqlalchemy import Engine, inspect, text
+from sqlalchemy.exc import OperationalError
+
+from app.errors import StorageUnavailable
+from app.storage import adopt
+from app.storage.tables import db
+from config import ROOT, Config
+
+log = logging.getLogger(__name__)
+
+FOLDER = ROOT / "migrations"
+LOCK_WAIT_SECONDS = 60.0
+ADVISORY_LOCK = 0x6B69726F  # "kiro"
+
+
+def prepare(app: Flask, engine: Engine, config: Config) -> None:
+    """Make the database usable. Raises StorageUnavailable when it does not answer."""
+    Migrate(app, db, directory=str(FOLDER))
+    newest = newest_revision()
+    try:
+        if current_revision(engine) == newest:
+            return
+        with _lock(engine, config):
+            if current_revision(engine) == newest:
+                return
+            if config.database_url is None:
+                adopt.put_aside(engine, config.db_path)
+            _upgrade(app)
+            if config.database_url is None:
+                adopt.take_over(engine)
+            log.warning("migrated database to %s", newest)
+    except OperationalError as error:
+        raise StorageUnavailable(f"The database does not answer: {error.__cause__ or error}") from error
+
+
+def newest_revision() -> str:
+    """The revision no other one revises, read from the files so that Alembic is only loaded when there is work for it."""
+    revisions: set[str] = set()
+    revised: set[str] = set()
+    for path in sorted((FOLDER / "versions").glob("*.py")):
+        source = path.read_text()
+        revisions.update(re.findall(r'^revision(?:: str)? = "(\w+)"', source, re.MULTILINE))
+        revised.update(re.findall(r'^down_revision(?:: [^=]+)? = "(\w+)"', source, re.MULTILINE))
+    (newest,) = revisions - revised
+    return newest
+
+
+def current_revision(engine: Engine) -> str | None:
+    """The database's revision; None when it has none."""
+    with engine.connect() as connection:
+        if not inspect(connection).has_table("alembic_version"):
+            return None
+        return connection.execute(text("SELECT version_num FROM alembic_version")).scalar()
+
+
+def _upgrade(app: Flask) -> None:
+    from flask_migrate import upgrade
+
+    with app.app_context():
+        upgrade(directory=str(FOLDER))
+
+
+@contextmanager
+def _lock(engine: Engine, config: Config) -> Iterator[None]:
+    if config.database_url is not None:
+        with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+            connection.execute(text("SELECT pg_advisory_lock(:key)"), {"key": ADVISORY_LOCK})
+            try:
+                yield
+            finally:
+                connection.execute(text("SELECT pg_advisory_unlock(:key)"), {"key": ADVISORY_LOCK})
+        return
+    path = Path(f"{config.db_path.absolute()}.migrate")
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        deadline = time.monotonic() + LOCK_WAIT_SECONDS
+        while True:
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                if time.monotonic() >= deadline:
+                    raise StorageUnavailable(f"Another process has been migrating for a minute (lock {path})") from None
+                time.sleep(0.05)
+        yield
+    finally:
+        os.close(descriptor)
