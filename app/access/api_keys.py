@@ -1,17 +1,27 @@
-"""Who may call: client keys, kept as hashes. The environment's `API_KEY` is always one of them."""
+"""Who may call: client keys, kept as hashes. The environment's `API_KEY` is always one of them.
+
+In: what a client presented. Out: an `ApiKey`, or NotAuthenticated. While the database does not answer, the keys read last stay
+valid, and the environment's key is never asked of the database. Refuses to know where in a request a key stands.
+"""
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import hmac
+import logging
 import secrets
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from app.errors import NotAuthenticated
+from sqlalchemy import ColumnElement, or_, select
+
+from app.errors import NotAuthenticated, StorageUnavailable
 from app.storage import reading, transaction
 from app.storage.tables import ApiKeyRow
+
+log = logging.getLogger(__name__)
 
 PREFIX = "sk-kiro-"
 MAX_AGE_SECONDS = 2.0
@@ -30,37 +40,48 @@ class KeyRing:
 
     def __init__(self, config_key: str | None, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
-        self._own = _digest(config_key) if config_key else None
+        self._own = frozenset(map(_digest, _encodings(config_key))) if config_key else frozenset()
         self._rows: list[tuple[bytes, ApiKey, float | None]] = []
         self._read_at: float | None = None
 
-    def authenticate(self, presented: str) -> ApiKey:
-        """The key behind what a client presented. Raises NotAuthenticated.
+    def authenticate(self, presented: str | bytes) -> ApiKey:
+        """The key behind what a client presented: bytes, or text as WSGI hands it over. Raises NotAuthenticated.
 
         Every key is compared, each in constant time and over digests, so that neither length nor a non-ASCII character of
         what was presented can be told from the time or the error.
         """
-        digest = _digest(presented)
+        digest = _digest(presented if isinstance(presented, bytes) else _wire_bytes(presented))
+        if any([hmac.compare_digest(digest, own) for own in self._own]):
+            return ApiKey(None, "environment")
         found: ApiKey | None = None
-        if self._own is not None and hmac.compare_digest(digest, self._own):
-            found = ApiKey(None, "environment")
         for stored, key, expires_at in self._current():
             if hmac.compare_digest(digest, stored) and (expires_at is None or expires_at > time.time()):
-                found = found or key
+                found = key
         if found is None:
             raise NotAuthenticated
         return found
 
     def any(self) -> bool:
         """Whether anybody could call at all."""
-        self._read_at = None
-        return self._own is not None or bool(self._current())
+        if self._own:
+            return True
+        with reading() as session:
+            return session.scalar(select(ApiKeyRow.id).where(_valid()).limit(1)) is not None
 
     def create(self, name: str) -> str:
         """Make a key and return it in clear, this once; only its hash and last four characters are stored."""
-        key = PREFIX + secrets.token_urlsafe(32)
-        row = ApiKeyRow(name=name, key_hash=_digest(key).hex(), last4=key[-4:], enabled=True, created_at=time.time())
+        key, row = _new(name)
         with transaction() as session:
+            session.add(row)
+        self._read_at = None
+        return key
+
+    def create_first(self, name: str) -> str | None:
+        """As `create`, but only when no stored key is valid; None otherwise. Two starts at once make one key."""
+        key, row = _new(name)
+        with transaction() as session:
+            if session.scalar(select(ApiKeyRow.id).where(_valid()).limit(1)) is not None:
+                return None
             session.add(row)
         self._read_at = None
         return key
@@ -80,14 +101,44 @@ class KeyRing:
         return row is not None
 
     def _current(self) -> list[tuple[bytes, ApiKey, float | None]]:
-        """Enabled keys, at most 2 s old."""
+        """Enabled keys, at most 2 s old; older only while the database does not answer."""
         if self._read_at is None or self._clock() - self._read_at >= MAX_AGE_SECONDS:
+            known = self._read_at is not None
             self._read_at = self._clock()
-            with reading() as session:
-                rows = session.query(ApiKeyRow).filter(ApiKeyRow.enabled.is_(True)).order_by(ApiKeyRow.id)
-                self._rows = [(bytes.fromhex(row.key_hash), ApiKey(row.id, row.name), row.expires_at) for row in rows]
+            try:
+                with reading() as session:
+                    rows = session.scalars(select(ApiKeyRow).where(ApiKeyRow.enabled.is_(True)).order_by(ApiKeyRow.id))
+                    self._rows = [(bytes.fromhex(row.key_hash), ApiKey(row.id, row.name), row.expires_at) for row in rows]
+            except StorageUnavailable:
+                if not known:
+                    self._read_at = None
+                    raise
+                log.warning("the keys could not be read again; those known stay valid")
         return self._rows
 
 
-def _digest(key: str) -> bytes:
-    return hashlib.sha256(key.encode("utf-8", "surrogatepass")).digest()
+def _new(name: str) -> tuple[str, ApiKeyRow]:
+    key = PREFIX + secrets.token_urlsafe(32)
+    digest = _digest(key.encode()).hex()
+    return key, ApiKeyRow(name=name, key_hash=digest, last4=key[-4:], enabled=True, created_at=time.time())
+
+
+def _valid() -> ColumnElement[bool]:
+    return ApiKeyRow.enabled.is_(True) & or_(ApiKeyRow.expires_at.is_(None), ApiKeyRow.expires_at > time.time())
+
+
+def _digest(key: bytes) -> bytes:
+    return hashlib.sha256(key).digest()
+
+
+def _encodings(key: str) -> list[bytes]:
+    """How HTTP clients put a key on the wire: UTF-8, or latin-1 (Python's http.client); the same for an ASCII key."""
+    encodings = [key.encode("utf-8", "surrogatepass")]
+    with contextlib.suppress(UnicodeEncodeError):
+        encodings.append(key.encode("latin-1"))
+    return encodings
+
+
+def _wire_bytes(text: str) -> bytes:
+    """The bytes that came over the wire: WSGI decodes header values as latin-1."""
+    return _encodings(text)[-1]
