@@ -51,7 +51,7 @@ class KeyRing:
         what was presented can be told from the time or the error.
         """
         digest = _digest(presented if isinstance(presented, bytes) else _wire_bytes(presented))
-        if any([hmac.compare_digest(digest, own) for own in self._own]):
+        if any(hmac.compare_digest(digest, own) for own in self._own):
             return ApiKey(None, "environment")
         found: ApiKey | None = None
         for stored, key, expires_at in self._current():

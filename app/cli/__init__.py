@@ -1,26 +1,13 @@
-"""The command line: `flask --app wsgi settings | requests | keys | credentials | serve`.
-
-Each module is one group and says what it prints; the work is done by the services that the doors use too.
-"""
+"""The command line: `flask --app wsgi settings|requests|keys|credentials|serve`."""
 
 from __future__ import annotations
 
-import importlib
-import importlib.util
-
 from flask import Flask
 
-from app.cli.keys import keys
-from app.cli.records import requests_command
-from app.cli.serve import serve
-from app.cli.settings import settings
-
-COMMANDS = (settings, requests_command, keys, serve)
+from app.cli import credentials, keys, requests, serve, settings
 
 
 def register(app: Flask) -> None:
-    """Hang every command on the application's `flask` command line."""
-    for command in COMMANDS:
+    """Hang every command on the application."""
+    for command in (settings.settings, requests.requests, keys.keys, credentials.credentials, serve.serve):
         app.cli.add_command(command)
-    if importlib.util.find_spec("app.cli.credentials") is not None:
-        app.cli.add_command(importlib.import_module("app.cli.credentials").credentials)

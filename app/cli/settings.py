@@ -1,51 +1,53 @@
-"""`settings list | get NAME | set NAME VALUE`: what can be changed while the gateway runs."""
+"""`settings list|get|set`: run-time settings."""
 
 from __future__ import annotations
 
 from typing import Any
 
 import click
+from flask.cli import AppGroup
 
-from app.cli.group import Group, table
+from app.cli.table import show
 from app.services import services
-from app.settings import SETTINGS, Setting, find
+from app.settings import SETTINGS, SettingError, find
 
-settings = Group("settings", help="Settings that can be changed while the gateway runs.")
+settings = AppGroup("settings", help="Run-time settings; a change is in force within two seconds, everywhere.")
 
 
 @settings.command("list")
-def list_() -> None:
-    """All settings: value in force, default, meaning."""
-    current = services().settings.current()
-    rows = [
-        (setting.name, shown(setting, getattr(current, setting.name)), shown(setting, setting.default), setting.help)
-        for setting in SETTINGS
-    ]
-    click.echo(table(("NAME", "VALUE", "DEFAULT", "MEANING"), rows))
+def list_settings() -> None:
+    """All settings with their values."""
+    show(
+        ("setting", "value", "default", "what it is"),
+        [(each.name, _shown(each.name), each.default, each.help) for each in SETTINGS],
+    )
 
 
-@settings.command()
+@settings.command("get")
 @click.argument("name")
-def get(name: str) -> None:
-    """Print one setting's value in force."""
-    setting = find(name)
-    click.echo(shown(setting, services().settings.get(name)))
+def get_setting(name: str) -> None:
+    """One setting's value."""
+    try:
+        find(name)
+    except SettingError as error:
+        raise click.ClickException(error.message) from None
+    click.echo(_shown(name))
 
 
-@settings.command("set", context_settings={"ignore_unknown_options": True})
+@settings.command("set")
 @click.argument("name")
 @click.argument("value")
-def set_(name: str, value: str) -> None:
-    """Store a value; workers follow within seconds. An empty VALUE unsets what may be unset."""
-    services().settings.set(name, value)
-    setting = find(name)
-    click.echo(f"{name} = {shown(setting, services().settings.get(name))}")
+def set_setting(name: str, value: str) -> None:
+    """Store a value; an empty one ("") clears a setting that may be empty."""
+    try:
+        services().settings.set(name, value)
+    except SettingError as error:
+        raise click.ClickException(error.message) from None
+    click.echo(f"{name} is {_shown(name)}")
 
 
-def shown(setting: Setting, value: Any) -> str:
-    """A value as text; a secret only says that it is there."""
+def _shown(name: str) -> Any:
+    value = services().settings.get(name)
     if value is None:
         return ""
-    if setting.secret:
-        return "(set)"
-    return f"{value:g}" if isinstance(value, float) else str(value)
+    return "(set, not shown)" if find(name).secret else value
