@@ -9,7 +9,7 @@ Source: protocol 1.5 to 1.8.
 from __future__ import annotations
 
 import secrets
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -95,7 +95,7 @@ class Accounts:
     def __init__(self) -> None:
         self._by_id: dict[str, Account] = {}
 
-    def __iter__(self) -> Iterable[Account]:  # type: ignore[override]
+    def __iter__(self) -> Iterator[Account]:
         return iter(list(self._by_id.values()))
 
     def add(self, values: Mapping[str, Any], *, now: float, token_seconds: float) -> Account:
