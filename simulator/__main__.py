@@ -18,6 +18,7 @@ from gevent.socket import wait_read  # noqa: E402
 
 from simulator.options import Options  # noqa: E402
 from simulator.server import Server  # noqa: E402
+from simulator.validation import check_names  # noqa: E402
 
 
 def main(arguments: list[str]) -> int:
@@ -30,6 +31,7 @@ def main(arguments: list[str]) -> int:
     given = parser.parse_args(arguments)
     try:
         options = Options().changed(json.loads(given.options))
+        check_names(options)
     except (ValueError, TypeError, AttributeError) as error:
         parser.error(f"--options: {error}")
     _allow_many_sockets()

@@ -22,6 +22,7 @@ from typing import Any
 
 from simulator.connection import Request
 from simulator.services import State
+from simulator.validation import check_names
 
 PREFIX = "/_simulator/"
 
@@ -62,8 +63,10 @@ class Control:
         return self._state.accounts.add(values, now=self._clock(), token_seconds=seconds).describe()
 
     def _change_options(self, request: Request) -> dict[str, Any]:
-        self._state.options = self._state.options.changed(json.loads(request.body))
-        return asdict(self._state.options)
+        options = self._state.options.changed(json.loads(request.body))
+        check_names(options)
+        self._state.options = options
+        return asdict(options)
 
     def _reset(self, _request: Request) -> None:
         self._state.script.clear()

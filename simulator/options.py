@@ -29,6 +29,7 @@ class Options:
     image_bytes                 longest image, in characters of base64
     body_bytes                  longest chat request
     field_bytes                 longest single text or image; 0: no such limit (reports differ)
+    strict_schema               True: tool schemas with keywords that only some hosts refuse are refused
     enforce_turns_of_cli        True: history must alternate for origin KIRO_CLI too
     models_per_page             page size of ListAvailableModels
     record_bodies               False: recorded calls leave the bodies out (load tests)
@@ -52,6 +53,7 @@ class Options:
     image_bytes: int = 5 * 1024 * 1024
     body_bytes: int = 10 * 1024 * 1024
     field_bytes: int = 0
+    strict_schema: bool = False
     enforce_turns_of_cli: bool = False
     models_per_page: int = 10
     record_bodies: bool = True

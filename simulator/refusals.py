@@ -20,6 +20,7 @@ INVALID_TOOL_USE = Refusal(400, "Invalid tool use format.", "REQUEST_BODY_INVALI
 BODY_NOT_JSON = Refusal(400, "The request body is not valid JSON.", "REQUEST_BODY_INVALID_JSON")
 BODY_INVALID = Refusal(400, "Improperly formed request.", "REQUEST_BODY_INVALID")
 TOOL_CONFIG_MISSING = Refusal(400, "Improperly formed request.", "TOOL_CONFIG_MISSING")
+SCHEMA_INVALID = Refusal(400, "Improperly formed request.", "TOOL_SCHEMA_INVALID")
 INVALID_MODEL = Refusal(400, "Invalid model. Please select a different model to continue.", "INVALID_MODEL_ID")
 INPUT_TOO_LONG = Refusal(400, "Input is too long.", "CONTENT_LENGTH_EXCEEDS_THRESHOLD")
 CONTEXT_LIMIT = Refusal(413, "Context limit reached. The conversation exceeds this model's capacity.", "PROMPT_TOO_LONG")

@@ -136,7 +136,7 @@ class Services:
             raise Refused("target", refusals.UNKNOWN_OPERATION)
         try:
             body = json.loads(request.body)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise Refused("json", refusals.BODY_NOT_JSON) from error
         chat = ChatCall(body, len(request.body), service, region, account, options, self._known_signatures(account, body))
         call.model = chat.model_id or None

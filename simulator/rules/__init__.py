@@ -1,0 +1,1 @@
+"""The rules of a chat request, by what they look at. `simulator.validation` has the table."""
