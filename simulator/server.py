@@ -123,5 +123,5 @@ def _end(connection: Connection, how: str) -> str:
 def _readable(body: bytes) -> Any:
     try:
         return json.loads(body)
-    except ValueError:
+    except (ValueError, RecursionError):
         return body.decode(errors="replace")

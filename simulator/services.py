@@ -436,7 +436,7 @@ def _credits(payload: Any) -> float:
 def _body(request: Request) -> dict[str, Any]:
     try:
         return mapping(json.loads(request.body))
-    except ValueError:
+    except (ValueError, RecursionError):
         return {}
 
 
