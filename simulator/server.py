@@ -13,7 +13,8 @@ from simulator.control import PREFIX, Control
 from simulator.options import Options
 from simulator.performance import End, Pause, Send
 from simulator.recording import Call
-from simulator.services import Answer, Dropped, Services, State, Streamed, Whole
+from simulator.replies import Answer, Dropped, Streamed, Whole
+from simulator.services import Services, State
 
 BACKLOG = 4096
 

@@ -11,22 +11,23 @@ import json
 import re
 import secrets
 import time
-import uuid
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
 from simulator import answers, refusals
-from simulator.accounts import PLANS, Account, Accounts, RefreshRefused
+from simulator.accounts import Account, Accounts, RefreshRefused
 from simulator.catalogue import offered
 from simulator.chat import ChatCall, mapping
 from simulator.connection import Request
 from simulator.options import Options
-from simulator.performance import Action, perform
+from simulator.performance import perform
 from simulator.recording import Call, Recording
 from simulator.refusals import Refusal
+from simulator.replies import Answer, Dropped, Streamed, oauth_error, refuse, request_id, scripted_answer, whole_json
 from simulator.script import CHAT_PATH, Script, Step
+from simulator.usage import usage_limits
 from simulator.validation import validate
 
 CHAT_HOSTS = re.compile(
@@ -37,38 +38,7 @@ SOCIAL_HOSTS = re.compile(r"prod\.(?P<region>[a-z0-9-]+)\.auth\.desktop\.kiro\.d
 OIDC_HOSTS = re.compile(r"oidc\.(?P<region>[a-z0-9-]+)\.amazonaws\.com")
 KIRO_VERSION = re.compile(r"\bKiroIDE-(\d+(?:\.\d+)*)")
 CHAT_TARGET = "AmazonCodeWhispererStreamingService.GenerateAssistantResponse"
-JSON = "application/json"
 KEPT_SIGNATURES = 10_000
-
-
-@dataclass(frozen=True, slots=True)
-class Whole:
-    """An answer of known length."""
-
-    status: int
-    headers: dict[str, str]
-    body: bytes
-    delay_seconds: float = 0.0
-
-
-@dataclass(frozen=True, slots=True)
-class Streamed:
-    """An event stream."""
-
-    headers: dict[str, str]
-    actions: list[Action]
-    delay_seconds: float = 0.0
-
-
-@dataclass(frozen=True, slots=True)
-class Dropped:
-    """No answer: the connection ends. how: rst or close."""
-
-    how: str
-    delay_seconds: float = 0.0
-
-
-Answer = Whole | Streamed | Dropped
 
 
 class Refused(Exception):
@@ -326,86 +296,6 @@ def check_user_agent(request: Request, minimum: str) -> tuple[int, ...]:
     if minimum and version < _version(minimum):
         raise Refused("user_agent", refusals.NOT_AUTHORIZED)
     return version
-
-
-def scripted_answer(step: Step) -> Answer | None:
-    """The answer a step gives without the service's help; None when the service goes on."""
-    if step.reset_before_headers:
-        return Dropped("close" if step.reset_before_headers == "close" else "rst", step.delay_before)
-    if step.json_200 is not None:
-        return whole_json(200, step.json_200, delay_seconds=step.delay_before)
-    if step.status is None:
-        return None
-    if isinstance(step.body, str):
-        headers = {"Content-Type": "text/html", **request_id(), **(step.headers or {})}
-        return Whole(step.status, headers, step.body.encode(), step.delay_before)
-    content = step.body if step.body is not None else {"message": "Scripted answer", "reason": None}
-    return whole_json(step.status, content, headers=step.headers, delay_seconds=step.delay_before)
-
-
-def refuse(refusal: Refusal) -> Whole:
-    """Kiro's error answer (protocol 4.1)."""
-    content = {"message": refusal.message, "reason": refusal.reason}
-    return whole_json(refusal.status, content, headers={"x-amzn-errortype": refusal.error_type})
-
-
-def oauth_error(status: int, code: str, description: str) -> Whole:
-    """The error answer of both token services; the social one is known by `message` too."""
-    return whole_json(status, {"error": code, "error_description": description, "message": description})
-
-
-def whole_json(status: int, content: Any, *, headers: dict[str, str] | None = None, delay_seconds: float = 0.0) -> Whole:
-    """A JSON answer with a request id."""
-    all_headers = {"Content-Type": JSON, **request_id(), **(headers or {})}
-    return Whole(status, all_headers, json.dumps(content).encode(), delay_seconds)
-
-
-def request_id() -> dict[str, str]:
-    """A fresh id, as every answer carries it."""
-    return {"x-amzn-requestid": str(uuid.uuid4())}
-
-
-def usage_limits(account: Account, *, with_email: bool, now: float) -> dict[str, Any]:
-    """getUsageLimits (protocol 6)."""
-    title, kind = PLANS[account.plan]
-    today = time.gmtime(now)
-    reset_at = float(time.mktime((today.tm_year, today.tm_mon + 1, 1, 0, 0, 0, 0, 0, 0)))
-    return {
-        "daysUntilReset": max(1, int((reset_at - now) // 86_400)),
-        "nextDateReset": reset_at,
-        "limits": [],
-        "usageBreakdownList": [
-            {
-                "resourceType": "CREDIT",
-                "displayName": "Credit",
-                "displayNamePlural": "Credits",
-                "unit": "INVOCATIONS",
-                "currentUsage": int(account.used),
-                "currentUsageWithPrecision": round(account.used, 6),
-                "usageLimit": int(account.quota),
-                "usageLimitWithPrecision": account.quota,
-                "currentOverages": 0,
-                "currentOveragesWithPrecision": max(0.0, round(account.used - account.quota, 6)),
-                "overageCap": 10_000,
-                "overageCapWithPrecision": 10_000.0,
-                "overageRate": 0.04,
-                "overageCharges": 0.0,
-                "currency": "USD",
-                "nextDateReset": reset_at,
-                "freeTrialInfo": None,
-                "bonuses": [],
-            }
-        ],
-        "subscriptionInfo": {
-            "subscriptionTitle": title,
-            "type": kind,
-            "upgradeCapability": "UPGRADE_CAPABLE",
-            "overageCapability": "OVERAGE_INCAPABLE" if account.plan == "free" else "OVERAGE_CAPABLE",
-            "subscriptionManagementTarget": "MANAGE",
-        },
-        "overageConfiguration": {"overageStatus": "ENABLED" if account.overage else "DISABLED"},
-        "userInfo": {"userId": f"d-1234567890.{account.id}", **({"email": account.email} if with_email else {})},
-    }
 
 
 def new_tool_id() -> str:
