@@ -1,0 +1,119 @@
+"""Requests of clients: `POST /v1/messages` and `POST /v1/messages/count_tokens`.
+
+In: the parsed JSON body and the `anthropic-version` it was sent under. Out: a typed request, or `RequestRejected` with the
+path and wording of the real API. Contents are always lists of blocks here, also where the client wrote a string. Knows nothing
+of models, of Kiro, or of what a request is for. Source: the reference of the Messages API, sections 2, 4.1, 5 to 8, 11, 12.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BeforeValidator, Field, PrivateAttr, ValidationError
+
+from app.anthropic.blocks import ContentBlock, TextBlock
+from app.anthropic.checks import check_request
+from app.anthropic.options import (
+    Container,
+    ContextManagement,
+    Diagnostics,
+    JsonOutputFormat,
+    McpServer,
+    MessageOutputConfig,
+    Metadata,
+    OutputConfig,
+    Thinking,
+)
+from app.anthropic.schema import CacheControl, JsonObject, Nullable, OptionalTextOrBlocks, Strict, Strings, TextOrBlocks
+from app.anthropic.tools import Tool, ToolChoice
+from app.anthropic.wording import rejection
+from app.errors import RequestRejected
+
+Role = Literal["user", "assistant", "system"]
+
+
+class Message(Strict):
+    """One entry of `messages`. A system message stands between others and holds from there on."""
+
+    role: Role
+    content: Annotated[list[ContentBlock], TextOrBlocks]
+    output_config: MessageOutputConfig | None = None
+    clear_at: Literal["next_user_message", "never"] | None = None
+
+
+class CountRequest(Strict):
+    """What both endpoints take."""
+
+    model: str
+    messages: list[Message]
+    system: Annotated[list[TextBlock], OptionalTextOrBlocks] = Field(default_factory=list)
+    tools: Annotated[list[Tool], Nullable] = Field(default_factory=list)
+    tool_choice: ToolChoice | None = None
+    thinking: Thinking | None = None
+    output_config: OutputConfig | None = None
+    output_format: JsonOutputFormat | None = None
+    cache_control: CacheControl | None = None
+    context_management: ContextManagement | None = None
+    mcp_servers: Annotated[list[McpServer], Nullable] = Field(default_factory=list)
+    speed: Literal["standard", "fast"] | None = None
+    billing_policy: JsonObject | None = None
+    compaction: JsonObject | None = None
+    betas: Strings = Field(default_factory=list)
+
+    # Names of the checks the request fails but that `repair` let pass, for the record of rules that fired.
+    _repaired: list[str] = PrivateAttr(default_factory=list)
+
+    @property
+    def repaired(self) -> list[str]:
+        """Checks that would have refused this request, had repairs not been asked for."""
+        return self._repaired
+
+
+class MessageRequest(CountRequest):
+    """What creates a message. `max_tokens` 0 asks for no output."""
+
+    max_tokens: Annotated[int, Field(ge=0)]
+    stream: Annotated[bool, BeforeValidator(lambda value: False if value is None else value)] = False
+    stop_sequences: Strings = Field(default_factory=list)
+    temperature: float | None = None
+    top_p: float | None = None
+    top_k: Annotated[int, Field(ge=0)] | None = None
+    metadata: Metadata | None = None
+    service_tier: Literal["auto", "standard_only"] | None = None
+    inference_geo: str | None = None
+    container: str | Container | None = None
+    diagnostics: Diagnostics | None = None
+    thread: Any = None
+    fallbacks: Any = None
+    fallback_credit_token: Any = None
+
+    @property
+    def metadata_user_id(self) -> str | None:
+        """`metadata.user_id`, in which clients hide their session."""
+        return self.metadata.user_id if self.metadata else None
+
+
+def parse_message_request(raw: object, *, version: str, repair: bool = False) -> MessageRequest:
+    """The body of `POST /v1/messages`.
+
+    repair: let pass what the real API refuses but the translation can mend; `repaired` then says what it was.
+    """
+    try:
+        request = MessageRequest.model_validate(raw)
+    except ValidationError as error:
+        raise rejection(error) from None
+    request._repaired = check_request(request, version=version, repair=repair)
+    return request
+
+
+def parse_count_request(raw: object, *, version: str, repair: bool = False) -> CountRequest:
+    """The body of `POST /v1/messages/count_tokens`; what only creating a message needs is refused."""
+    try:
+        request = CountRequest.model_validate(raw)
+    except ValidationError as error:
+        raise rejection(error) from None
+    request._repaired = check_request(request, version=version, repair=repair)
+    return request
+
+
+__all__ = ["CountRequest", "Message", "MessageRequest", "RequestRejected", "parse_count_request", "parse_message_request"]
