@@ -7,12 +7,13 @@ of models, of Kiro, or of what a request is for. Source: the reference of the Me
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from collections.abc import Callable
+from typing import Annotated, Any, Literal, TypeVar
 
-from pydantic import BeforeValidator, Field, PrivateAttr, ValidationError
+from pydantic import BeforeValidator, FailFast, Field, PrivateAttr, ValidationError
 
 from app.anthropic.blocks import ContentBlock, TextBlock
-from app.anthropic.checks import check_request
+from app.anthropic.checks import check_count_request, check_message_request
 from app.anthropic.options import (
     Container,
     ContextManagement,
@@ -24,10 +25,10 @@ from app.anthropic.options import (
     OutputConfig,
     Thinking,
 )
+from app.anthropic.repairs import repair_shape
 from app.anthropic.schema import CacheControl, JsonObject, Nullable, OptionalTextOrBlocks, Strict, Strings, TextOrBlocks
 from app.anthropic.tools import Tool, ToolChoice
 from app.anthropic.wording import rejection
-from app.errors import RequestRejected
 
 Role = Literal["user", "assistant", "system"]
 
@@ -36,7 +37,7 @@ class Message(Strict):
     """One entry of `messages`. A system message stands between others and holds from there on."""
 
     role: Role
-    content: Annotated[list[ContentBlock], TextOrBlocks]
+    content: Annotated[list[ContentBlock], FailFast(), TextOrBlocks]
     output_config: MessageOutputConfig | None = None
     clear_at: Literal["next_user_message", "never"] | None = None
 
@@ -44,10 +45,10 @@ class Message(Strict):
 class CountRequest(Strict):
     """What both endpoints take."""
 
-    model: str
-    messages: list[Message]
-    system: Annotated[list[TextBlock], OptionalTextOrBlocks] = Field(default_factory=list)
-    tools: Annotated[list[Tool], Nullable] = Field(default_factory=list)
+    model: Annotated[str, Field(min_length=1)]
+    messages: Annotated[list[Message], FailFast()]
+    system: Annotated[list[TextBlock], FailFast(), OptionalTextOrBlocks] = Field(default_factory=list)
+    tools: Annotated[list[Tool], FailFast(), Nullable] = Field(default_factory=list)
     tool_choice: ToolChoice | None = None
     thinking: Thinking | None = None
     output_config: OutputConfig | None = None
@@ -93,27 +94,40 @@ class MessageRequest(CountRequest):
         return self.metadata.user_id if self.metadata else None
 
 
-def parse_message_request(raw: object, *, version: str, repair: bool = False) -> MessageRequest:
+Request = TypeVar("Request", bound=CountRequest)
+
+
+def parse_message_request(
+    raw: object, *, version: str, repair: bool = False, find_model: Callable[[str], object] | None = None
+) -> MessageRequest:
     """The body of `POST /v1/messages`.
 
     repair: let pass what the real API refuses but the translation can mend; `repaired` then says what it was.
+    find_model: called with the model's name between shape and sense, so that an unknown model is told when the real API does.
     """
-    try:
-        request = MessageRequest.model_validate(raw)
-    except ValidationError as error:
-        raise rejection(error) from None
-    request._repaired = check_request(request, version=version, repair=repair)
+    request, repaired = _parse(MessageRequest, raw, repair)
+    if find_model is not None:
+        find_model(request.model)
+    request._repaired = repaired + check_message_request(request, version=version, repair=repair)
     return request
 
 
-def parse_count_request(raw: object, *, version: str, repair: bool = False) -> CountRequest:
+def parse_count_request(
+    raw: object, *, version: str, repair: bool = False, find_model: Callable[[str], object] | None = None
+) -> CountRequest:
     """The body of `POST /v1/messages/count_tokens`; what only creating a message needs is refused."""
-    try:
-        request = CountRequest.model_validate(raw)
-    except ValidationError as error:
-        raise rejection(error) from None
-    request._repaired = check_request(request, version=version, repair=repair)
+    request, repaired = _parse(CountRequest, raw, repair)
+    if find_model is not None:
+        find_model(request.model)
+    request._repaired = repaired + check_count_request(request, version=version, repair=repair)
     return request
 
 
-__all__ = ["CountRequest", "Message", "MessageRequest", "RequestRejected", "parse_count_request", "parse_message_request"]
+def _parse(kind: type[Request], raw: object, repair: bool) -> tuple[Request, list[str]]:
+    repaired: list[str] = []
+    if repair:
+        raw, repaired = repair_shape(raw)
+    try:
+        return kind.model_validate(raw), repaired
+    except ValidationError as error:
+        raise rejection(error) from None
