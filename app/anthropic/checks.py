@@ -8,21 +8,20 @@ Source: the reference of the Messages API, sections 2, 4.1, 5 to 8 and 12.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from app.anthropic import blocks as b
-from app.anthropic import pairing
+from app.anthropic import cache_marks, pairing
 from app.anthropic import tool_checks as tools
 from app.errors import RequestRejected
 
 if TYPE_CHECKING:
-    from app.anthropic.request import CountRequest, Message, MessageRequest
+    from app.anthropic.request import CountRequest, MessageRequest
 
 STRICTER_VERSION = "2026-10-21"
 MAX_MESSAGES = 100_000
-MAX_CACHE_MARKS = 4
 
 _RESULTS_AT_ANTHROPIC = frozenset(
     {
@@ -171,11 +170,24 @@ def documents_are_the_users(request: CountRequest) -> str | None:
 
 def citations_are_the_assistants(request: CountRequest) -> str | None:
     for index, message in enumerate(request.messages):
-        if message.role != "user":
-            continue
-        for path, block in _nested(message, index):
-            if isinstance(block, b.TextBlock) and block.citations:
-                return f"{path}.citations: Extra inputs are not permitted"
+        if message.role == "user":
+            for at, block in enumerate(message.content):
+                cited = _cited(block)
+                if cited is not None:
+                    return f"messages.{index}.content.{at}.{cited}.citations: Extra inputs are not permitted"
+    return None
+
+
+def _cited(block: Any) -> str | None:
+    """Path, from a block on, of a text with citations; None when there is none."""
+    if isinstance(block, b.TextBlock):
+        return "text" if block.citations else None
+    if isinstance(block, b.SearchResultBlock | b.ToolResultBlock):
+        for at, inner in enumerate(block.content):
+            cited = _cited(inner)
+            if cited is not None:
+                # The content of a search result is a plain list of texts, whose tag is not part of a path.
+                return f"{block.type}.content.{at}" + (f".{cited}" if isinstance(block, b.ToolResultBlock) else "")
     return None
 
 
@@ -220,60 +232,6 @@ def prefill_has_no_trailing_blank(request: CountRequest) -> str | None:
     return None
 
 
-# --- cache marks ----------------------------------------------------------------------------------------------------------
-
-
-def cache_marks_are_few(request: CountRequest) -> str | None:
-    count = sum(1 for _ in _cache_marks(request))
-    if count > MAX_CACHE_MARKS:
-        return f"A maximum of {MAX_CACHE_MARKS} blocks with cache_control may be provided. Found {count}."
-    return None
-
-
-def long_cache_marks_come_first(request: CountRequest) -> str | None:
-    short = False
-    for path, mark in _cache_marks(request):
-        if mark.ttl != "1h":
-            short = True
-        elif short:
-            return (
-                f"{path}.cache_control.ttl: a ttl='1h' cache_control block must not come after a ttl='5m' cache_control "
-                "block. Note that blocks are processed in the following order: `tools`, `system`, `messages`."
-            )
-    return None
-
-
-def _cache_marks(request: CountRequest) -> Iterator[tuple[str, Any]]:
-    places: list[tuple[str, Any]] = [(f"tools.{index}", tool) for index, tool in enumerate(request.tools)]
-    places += [(f"system.{index}", block) for index, block in enumerate(request.system)]
-    for index, message in enumerate(request.messages):
-        places += _nested(message, index)
-    for path, place in places:
-        mark = getattr(place, "cache_control", None)
-        if mark is not None:
-            yield path, mark
-
-
-def _nested(message: Message, index: int) -> list[tuple[str, Any]]:
-    """Blocks of a message and the blocks inside them, each with its path."""
-    found: list[tuple[str, Any]] = []
-    for at, block in enumerate(message.content):
-        path = f"messages.{index}.content.{at}"
-        found.append((f"{path}.{block.type}" if block.type == "text" else path, block))
-        if isinstance(block, b.ToolResultBlock | b.SearchResultBlock):
-            found += _inside(f"{path}.{block.type}.content", block.content)
-    return found
-
-
-def _inside(path: str, content: list[Any]) -> list[tuple[str, Any]]:
-    found: list[tuple[str, Any]] = []
-    for at, block in enumerate(content):
-        found.append((f"{path}.{at}", block))
-        if isinstance(block, b.SearchResultBlock):
-            found += _inside(f"{path}.{at}.search_result.content", list(block.content))
-    return found
-
-
 # --- the table, in the order in which problems are told -------------------------------------------------------------------
 
 MESSAGE_CHECKS: tuple[Check, ...] = (
@@ -306,6 +264,6 @@ CHECKS: tuple[Check, ...] = (
     Check("tool_domains_are_one_list", tools.domains_are_one_list),
     Check("forced_tool_is_known", tools.forced_tool_is_known),
     Check("thinking_allows_choice", tools.thinking_allows_choice),
-    Check("cache_marks_are_few", cache_marks_are_few),
-    Check("long_cache_marks_come_first", long_cache_marks_come_first),
+    Check("cache_marks_are_few", cache_marks.are_few),
+    Check("long_cache_marks_come_first", cache_marks.long_ones_come_first),
 )

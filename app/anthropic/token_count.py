@@ -19,7 +19,6 @@ import orjson
 from app.anthropic import blocks as b
 from app.anthropic import tools as t
 from app.anthropic.image_size import image_size
-from app.anthropic.text import without_surrogates
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -97,7 +96,7 @@ def _block(block: Any) -> int:
         case b.SearchResultBlock():
             return _texts((block.source, block.title)) + sum(map(_block, block.content))
         case b.ServerToolResult():
-            return _value(_readable(block.content))
+            return count_text(_readable(block.content))
         case b.ToolReferenceBlock():
             return count_text(block.tool_name)
         case b.BrowserStateBlock():
@@ -133,13 +132,21 @@ def _document(block: b.DocumentBlock) -> int:
             return PDF_PAGE_TOKENS
 
 
-def _readable(value: Any) -> Any:
-    """A server tool's result without the sealed parts nobody reads."""
-    if isinstance(value, list):
-        return [_readable(item) for item in value]
-    if isinstance(value, dict):
-        return {key: _readable(item) for key, item in value.items() if not key.startswith("encrypted_") and key != "data"}
-    return value
+def _readable(value: Any) -> str:
+    """The text in a JSON value of any depth, without the sealed and binary parts nobody reads."""
+    texts: list[str] = []
+    waiting: list[Any] = [value]
+    while waiting:
+        item = waiting.pop()
+        if isinstance(item, dict):
+            readable = {key: inner for key, inner in item.items() if not key.startswith("encrypted_") and key != "data"}
+            texts += readable
+            waiting += readable.values()
+        elif isinstance(item, list):
+            waiting += item
+        else:
+            texts.append(str(item))
+    return " ".join(texts)
 
 
 def _decode(data: str) -> bytes:
@@ -155,9 +162,8 @@ def _texts(texts: Iterable[str]) -> int:
 
 
 def _value(value: Any) -> int:
-    """Tokens of a JSON value."""
+    """Tokens of a JSON value as it is written."""
     try:
-        text = orjson.dumps(value)
-    except TypeError:
-        text = orjson.dumps(without_surrogates(value), default=str)
-    return count_text(text.decode())
+        return count_text(orjson.dumps(value).decode())
+    except TypeError:  # lone surrogates, or deeper than orjson goes
+        return count_text(_readable(value))
