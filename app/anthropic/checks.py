@@ -46,7 +46,7 @@ class Check:
 
     find: the message of the first problem, None when there is none.
     rows: rows of the failure corpus whose repair may be asked for; empty when there is no repair.
-    versions: the only `anthropic-version` it holds for, None for all.
+    version: the only `anthropic-version` it holds for, None for all.
     """
 
     name: str
@@ -143,7 +143,10 @@ def messages_are_present(request: CountRequest) -> str | None:
 
 def user_speaks_first(request: CountRequest) -> str | None:
     spoken = next((message for message in request.messages if message.role != "system"), None)
-    if spoken is not None and spoken.role == "assistant":
+    if spoken is None or spoken.role == "user":
+        return None
+    # A compaction stands for the messages it summarizes, the user's first among them.
+    if not any(block.type == "compaction" for block in spoken.content):
         return 'messages: first message must use the "user" role'
     return None
 

@@ -63,7 +63,7 @@ def count_request(request: CountRequest) -> int:
             total += _block(block)
             if isinstance(block, b.ToolResultBlock):
                 referenced |= {item.tool_name for item in block.content if isinstance(item, b.ToolReferenceBlock)}
-    loaded = [tool for tool in request.tools if not getattr(tool, "defer_loading", None) or t.name_of(tool) in referenced]
+    loaded = [tool for tool in request.tools if not tool.defer_loading or t.name_of(tool) in referenced]
     if loaded:
         forced = request.tool_choice is not None and request.tool_choice.type in ("any", "tool")
         total += FORCED_TOOLS_TOKENS if forced else TOOLS_TOKENS

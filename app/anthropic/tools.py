@@ -135,6 +135,7 @@ class McpToolset(Open):
     type: Literal["mcp_toolset"]
     mcp_server_name: str
     cache_control: CacheControl | None = None
+    defer_loading: bool | None = None
 
 
 class AdvisorTool(Open):

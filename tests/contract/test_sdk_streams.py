@@ -38,11 +38,11 @@ class _Pieces(httpx2.SyncByteStream, httpx2.AsyncByteStream):
             yield piece
 
 
-def _transport(body: bytes, *, status: int = 200, size: int = 1000, **headers: str) -> httpx2.MockTransport:
+def _transport(body: bytes, *, status: int = 200, size: int = 1000, headers: Any = None) -> httpx2.MockTransport:
     kind = "text/event-stream; charset=utf-8" if status == 200 else "application/json"
 
     def answer(_request: httpx2.Request) -> httpx2.Response:
-        sent = {"content-type": kind, "request-id": ID, **{key.replace("_", "-"): value for key, value in headers.items()}}
+        sent = {"content-type": kind, "request-id": ID, **(headers or {})}
         return httpx2.Response(status, headers=sent, stream=_Pieces(body, size))
 
     return httpx2.MockTransport(answer)
@@ -125,7 +125,7 @@ def test_an_error_in_the_stream_is_raised() -> None:
     ],
 )
 def test_an_error_is_the_sdk_s_own_exception(error: GatewayError, raised: type[anthropic.APIStatusError]) -> None:
-    transport = _transport(orjson.dumps(error_body(error, ID)), status=error.status, **error_headers(error))
+    transport = _transport(orjson.dumps(error_body(error, ID)), status=error.status, headers=error_headers(error))
     with pytest.raises(raised) as caught:
         _sdk(transport).messages.create(**ASK)
     assert caught.value.request_id == ID

@@ -255,7 +255,7 @@ def test_every_check_with_a_repair_is_in_these_tests() -> None:
     tested = {
         mark.args[1][at][1]
         for test in (test_a_conversation_that_may_be_repaired, test_a_field_that_may_be_repaired)
-        for mark in test.pytestmark  # type: ignore[attr-defined]
+        for mark in test.pytestmark
         for at in range(len(mark.args[1]))
     }
     assert repaired == tested
@@ -283,6 +283,7 @@ def test_every_check_with_a_repair_is_in_these_tests() -> None:
         pytest.param([user("Hi"), assistant(call()), user(text(), result(), text())], id="text before a result"),
         pytest.param([user("Hi"), assistant(call()), system("S"), user(result())], id="a reminder between call and result"),
         pytest.param([system("a"), system("b"), user("Hi"), system("c")], id="system messages first, last, two in a row"),
+        pytest.param([assistant({"type": "compaction", "content": "So far"}), user("Hi")], id="a compaction first"),
         pytest.param([user("Hi"), assistant("The answer is (")], id="prefill"),
         pytest.param([user("Hi"), assistant()], id="an empty prefill"),
         pytest.param([user("Hi"), assistant("")], id="an empty prefill as a string"),

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from app.anthropic.request import parse_count_request, parse_message_request
 from app.anthropic.tools import CustomTool
 from app.errors import ModelNotFound, RequestRejected
-from tests.unit.anthropic.bodies import NEW, OLD, assistant, body, count, parse, refusal, refusal_of, system, text, tool, user
+from tests.unit.anthropic.bodies import NEW, OLD, assistant, body, parse, refusal, refusal_of, system, text, tool, user
 
 # What Claude Code 2.1 sends on each main request, shortened.
 CLAUDE_CODE: dict[str, Any] = {
@@ -142,7 +142,7 @@ def test_a_field_of_the_real_api_is_known(fields: dict[str, Any]) -> None:
 def test_what_is_left_out_has_its_default() -> None:
     request = parse()
     assert (request.stream, request.system, request.tools, request.stop_sequences) == (False, [], [], [])
-    assert request.tool_choice is request.thinking is request.output_config is request.metadata_user_id is None
+    assert [request.tool_choice, request.thinking, request.output_config, request.metadata_user_id] == [None] * 4
 
 
 def test_max_tokens_zero_asks_for_no_output() -> None:
@@ -286,7 +286,7 @@ def test_a_count_takes_what_a_message_takes() -> None:
 @pytest.mark.parametrize("field", ["max_tokens", "stream", "stop_sequences", "metadata", "temperature", "thread"])
 def test_a_count_refuses_what_only_a_message_needs(field: str) -> None:
     with pytest.raises(RequestRejected, match=f"^{field}: Extra inputs are not permitted$"):
-        count(**{field: body().get(field)})
+        parse_count_request({"model": "claude-sonnet-4-5", "messages": [user("Hi")], field: body().get(field)}, version=OLD)
 
 
 # --- order of refusals ----------------------------------------------------------------------------------------------------
