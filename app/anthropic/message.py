@@ -72,13 +72,13 @@ class _Block:
                 self.content[key] = writable(self.content[key] + "".join(self._pieces[key]))
         arguments = "".join(self._pieces.get("input", ()))
         if arguments:
-            self.content["input"] = _parse(arguments)
+            self.content["input"] = parse_arguments(arguments)
             return isinstance(self.content["input"], dict)
         return True
 
 
-def _parse(arguments: str) -> Any:
-    """The JSON value, None when there is none."""
+def parse_arguments(arguments: str) -> Any:
+    """The JSON value of a call's joined pieces, None when they are none."""
     try:
         return orjson.loads(arguments)
     except orjson.JSONDecodeError:

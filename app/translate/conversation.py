@@ -17,7 +17,7 @@ from app.anthropic.request import MessageRequest
 NAMESPACE = uuid.UUID("6d1f2c1e-6a35-5a0e-9f0e-2f6b3f3f6b1a")
 _OLD_SESSION = re.compile(r"session_([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})", re.IGNORECASE)
 # Claude Code's first system block is a metadata line that changes between requests; it must not change the conversation.
-_CHANGING_LINE = "x-anthropic-billing-header:"
+CHANGING_LINE = "x-anthropic-billing-header:"
 
 
 def conversation_ids(request: MessageRequest, *, session: str | None, key_id: str) -> tuple[str, str]:
@@ -45,7 +45,7 @@ def _session_of(user_id: str | None) -> str | None:
 
 def _opening(request: MessageRequest) -> str:
     """What stays the same while a conversation without a session id grows: its system text and first message."""
-    system = [block.text for block in request.system if not block.text.startswith(_CHANGING_LINE)]
+    system = [block.text for block in request.system if not block.text.startswith(CHANGING_LINE)]
     first = request.messages[0] if request.messages else None
     texts = [getattr(block, "text", "") or "" for block in first.content] if first else []
     return "\n".join([*system, *texts])

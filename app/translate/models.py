@@ -1,9 +1,9 @@
 """Which upstream model a client's model name means.
 
-In: a name as clients write it and a catalogue. Out: a `ResolvedModel`, or ModelNotFound. First match wins: the id itself, the id
-after normalisation (provider prefix, date, `-latest`, `[1m]`, `-thinking`, `:effort`, dashes for dots, old word order), a bare
-family name, and at last a known Claude model the catalogue lacks, for which a member of its own family answers, never one of
-another. Knows nothing of where the catalogue comes from. Source: protocol 1.12 and 3.3, Messages API 13.
+In: a name as clients write it and a catalogue. Out: a `ResolvedModel`, or ModelNotFound. First match wins: the id itself, the
+id after normalisation (provider prefix, date, `-latest`, `[1m]`, `-thinking`, `:effort`, dashes for dots, old word order), a
+bare family name, and at last a known Claude model the catalogue lacks, for which a member of its own family answers, never one
+of another. Knows nothing of where the catalogue comes from. Source: protocol 1.12 and 3.3, Messages API 13.
 """
 
 from __future__ import annotations
@@ -150,8 +150,12 @@ def resolve(name: str, catalogue: Iterable[CatalogueModel]) -> ResolvedModel:
             if part.family is None and part.plain == asked.plain:
                 return _resolved(name, model, asked)
         raise ModelNotFound(name)
-    family = {part.version: model for model, part in zip(models, parts, strict=True) if part.family == asked.family and part.version}
-    version = _choose_version(asked, [version for version in family if version])
+    family = {
+        part.version: model
+        for model, part in zip(models, parts, strict=True)
+        if part.family == asked.family and part.version is not None
+    }
+    version = _choose_version(asked, list(family))
     if version is None:
         raise ModelNotFound(name)
     return _resolved(name, family[version], asked)

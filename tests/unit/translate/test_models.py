@@ -59,7 +59,10 @@ def test_a_known_claude_model_the_catalogue_lacks_is_answered_by_its_own_family(
     assert resolve(name, BUILT_IN).used == used
 
 
-@pytest.mark.parametrize("name", ["gpt-4o", "glm-6", "claude-sonnet-9-9", "claude-opus", "claude-fable-5-2", "claude-2.1", "", "claude-opus-4-5"])
+@pytest.mark.parametrize(
+    "name",
+    ["gpt-4o", "glm-6", "claude-sonnet-9-9", "claude-opus", "claude-fable-5-2", "claude-2.1", "", "claude-opus-4-5"],
+)
 def test_another_family_never_answers(name: str) -> None:
     only_haiku = (CatalogueModel("claude-haiku-4.5", "Claude Haiku 4.5", 200_000, 64_000, 0),)
     with pytest.raises(ModelNotFound, match="model: "):

@@ -1,0 +1,57 @@
+"""The one root secret and the keys derived from it.
+
+In: the configuration. Out: 32 bytes that are the same in every worker and after every start. `KIRO_SECRET_KEYS` names it where
+it is set; else it is a file beside the SQLite database, made once with mode 0600. Each use has a key of its own.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import os
+import secrets
+from pathlib import Path
+
+from app.errors import StorageUnavailable
+from config import Config
+
+BYTES = 32
+SIGNATURES = "thinking signatures"
+
+
+def root_secret(config: Config) -> bytes:
+    """The secret that is written with; raises StorageUnavailable when its file cannot be made or read."""
+    if config.kiro_secret_keys:
+        return hashlib.sha256(config.kiro_secret_keys[0].encode()).digest()
+    path = Path(f"{config.db_path.absolute()}.key")
+    try:
+        _create(path)
+        secret = path.read_bytes()
+    except OSError as error:
+        raise StorageUnavailable(f"The secret file {path.name} cannot be used: {error.strerror}") from error
+    if len(secret) != BYTES:
+        raise StorageUnavailable(
+            f"The secret file {path.name} is damaged: restore it from a backup, or delete it to sign in again"
+        )
+    return secret
+
+
+def derive(secret: bytes, use: str) -> bytes:
+    """A key for one use: HKDF-Expand (RFC 5869) of a secret that is uniformly random already."""
+    return hmac.digest(secret, use.encode() + b"\x01", "sha256")
+
+
+def _create(path: Path) -> None:
+    """Make the file whole or not at all: several workers start at once, and one of them may be killed."""
+    if path.exists():
+        return
+    draft = path.with_name(f"{path.name}.{os.getpid()}.{secrets.token_hex(4)}")
+    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(secrets.token_bytes(BYTES))
+        os.link(draft, path)
+    except FileExistsError:
+        pass  # another worker was faster
+    finally:
+        draft.unlink()

@@ -1,0 +1,186 @@
+"""Messages as turns: what each kind of content block becomes.
+
+In: the messages of a request. Out: one `Turn` per message, and the names of tools that the conversation refers to. A new block
+type is one handler and one line of a table. Order, pairing and fillers are `history`'s business.
+Source: protocol 3.3; Messages API, section 6.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from app.anthropic import blocks as b
+from app.anthropic.request import Message
+from app.translate.documents import (
+    document_frame,
+    readable,
+    search_result_text,
+    server_call_text,
+    server_result_text,
+    unreadable_source,
+)
+from app.translate.images import translate_image
+from app.translate.rules import Rules
+from app.translate.schemas import has_nulls, without_nulls
+from app.translate.turns import SYSTEM, USER, Call, Result, Turn
+
+IMAGE_NOTE = "(an image was left out: this model does not read images)"
+IMAGE_RESULT = "(the image is attached)"
+
+
+class Reader:
+    """Reads the messages of one request.
+
+    images: whether the model reads images. referenced: tools that a `tool_reference` has loaded, after `turns`.
+    """
+
+    def __init__(self, rules: Rules, *, images: bool = True) -> None:
+        self.rules = rules
+        self.images = images
+        self.referenced: set[str] = set()
+        self._at: tuple[int, int] = (0, 0)
+
+    def turns(self, messages: Iterable[Message]) -> list[Turn]:
+        """One turn per message; raises RequestRejected with the path of a block that cannot be sent on."""
+        turns = []
+        for index, message in enumerate(messages):
+            turn = Turn(message.role)
+            for at, block in enumerate(message.content):
+                self._at = (index, at)
+                _BLOCKS[block.type](self, block, turn)
+            if message.role == SYSTEM and self.rules.fires("system_reminder"):
+                turn = Turn(USER, [f"<system-reminder>\n{turn.text}\n</system-reminder>"])
+            turns.append(turn)
+        return turns
+
+    @property
+    def path(self) -> str:
+        """Of the block being read."""
+        return f"messages.{self._at[0]}.content.{self._at[1]}"
+
+    # -- what may stand in a turn and in a tool result --
+
+    def text(self, block: b.TextBlock, sink: Turn | Result) -> None:
+        if block.text.strip() or not self.rules.fires("empty_text"):
+            sink.texts.append(block.text)
+
+    def image(self, block: b.ImageBlock, sink: Turn | Result) -> None:
+        if self.images:
+            sink.images.append(translate_image(block, self.path, self.rules))
+        else:
+            sink.texts.append(IMAGE_NOTE)
+
+    def document(self, block: b.DocumentBlock, sink: Turn | Result) -> None:
+        source = block.source
+        if not isinstance(source, b.PlainTextSource | b.ContentSource):
+            raise unreadable_source(block, self.path)
+        self.rules.fires("document_text")
+        before, after = document_frame(block)
+        sink.texts.append(before)
+        if isinstance(source, b.PlainTextSource):
+            sink.texts.append(source.data)
+        else:
+            for part in source.content:
+                _CONTENT[part.type](self, part, sink)
+        sink.texts.append(after)
+
+    def search_result(self, block: b.SearchResultBlock, sink: Turn | Result) -> None:
+        sink.texts.append(search_result_text(block))
+
+    def tool_reference(self, block: b.ToolReferenceBlock, sink: Turn | Result) -> None:
+        self.referenced.add(block.tool_name)
+        sink.texts.append(f"The tool {block.tool_name} can be used now.")
+
+    def browser_state(self, block: b.BrowserStateBlock, sink: Turn | Result) -> None:
+        sink.texts.append(readable({"tabs": block.tabs, "state_changes": block.state_changes or []}))
+
+    # -- what only stands in a turn --
+
+    def tool_use(self, block: b.ToolUseBlock, turn: Turn) -> None:
+        arguments = block.input
+        if has_nulls(arguments) and self.rules.fires("call_input"):
+            arguments = without_nulls(arguments)
+        turn.calls.append(Call(block.id, block.name, arguments))
+
+    def tool_result(self, block: b.ToolResultBlock, turn: Turn) -> None:
+        result = Result(block.tool_use_id, block.is_error is True)
+        for part in block.content:
+            _CONTENT[part.type](self, part, result)
+        if result.images and self.rules.fires("tool_image"):
+            turn.images += result.images
+            if not result.texts:
+                result.texts.append(IMAGE_RESULT)
+        turn.results.append(result)
+
+    def thinking(self, _block: b.ThinkingBlock | b.RedactedThinkingBlock, _turn: Turn) -> None:
+        self.rules.fires("history_thinking")
+
+    def server_call(self, block: b.ServerToolUseBlock | b.McpToolUseBlock, turn: Turn) -> None:
+        turn.texts.append(server_call_text(block))
+
+    def server_result(self, block: b.ServerToolResult, turn: Turn) -> None:
+        if isinstance(block, b.ToolSearchToolResultBlock):
+            self.referenced |= _references(block.content)
+        turn.texts.append(server_result_text(block))
+
+    def mcp_result(self, block: b.McpToolResultBlock, turn: Turn) -> None:
+        turn.texts.append("\n".join(part.text for part in block.content))
+
+    def compaction(self, block: b.CompactionBlock, turn: Turn) -> None:
+        if block.content:
+            turn.texts.append(block.content)
+
+    def nothing(self, _block: Any, _turn: Turn) -> None:
+        """Blocks of betas that say nothing a model here could use."""
+
+
+def _references(value: Any) -> set[str]:
+    """Names of the tools that a tool search found, wherever they stand in its answer."""
+    found: set[str] = set()
+    waiting = [value]
+    while waiting:
+        item = waiting.pop()
+        if isinstance(item, dict):
+            if item.get("type") == "tool_reference" and isinstance(item.get("tool_name"), str):
+                found.add(item["tool_name"])
+            waiting += item.values()
+        elif isinstance(item, list):
+            waiting += item
+    return found
+
+
+_Handler = Callable[[Reader, Any, Any], None]
+
+_CONTENT: dict[str, _Handler] = {
+    "text": Reader.text,
+    "image": Reader.image,
+    "document": Reader.document,
+    "search_result": Reader.search_result,
+    "tool_reference": Reader.tool_reference,
+    "browser_state": Reader.browser_state,
+}
+
+_BLOCKS: dict[str, _Handler] = {
+    **_CONTENT,
+    "tool_use": Reader.tool_use,
+    "tool_result": Reader.tool_result,
+    "thinking": Reader.thinking,
+    "redacted_thinking": Reader.thinking,
+    "server_tool_use": Reader.server_call,
+    "mcp_tool_use": Reader.server_call,
+    "mcp_tool_result": Reader.mcp_result,
+    "web_search_tool_result": Reader.server_result,
+    "web_fetch_tool_result": Reader.server_result,
+    "code_execution_tool_result": Reader.server_result,
+    "bash_code_execution_tool_result": Reader.server_result,
+    "text_editor_code_execution_tool_result": Reader.server_result,
+    "tool_search_tool_result": Reader.server_result,
+    "advisor_tool_result": Reader.server_result,
+    "compaction": Reader.compaction,
+    "container_upload": Reader.nothing,
+    "fallback": Reader.nothing,
+    "mcp_tool_listing": Reader.nothing,
+    "tool_addition": Reader.nothing,
+    "tool_removal": Reader.nothing,
+}
