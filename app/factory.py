@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import time
 
-from config import Config
 from flask import Flask
 from flask_cors import CORS
 
@@ -19,9 +18,12 @@ from app.ledger import Ledger
 from app.relay import Relay
 from app.services import EXTENSION, Services
 from app.settings import SettingsStore
+from app.storage.root_secret import SIGNATURES, derive, root_secret
 from app.translate.models import BUILT_IN, CatalogueModel
+from app.translate.signatures import Sealer
 from app.upstream.client import ChatClient
 from app.upstream.http import Http
+from config import Config
 
 log = logging.getLogger(__name__)
 
@@ -53,7 +55,14 @@ def create_app(config: Config) -> Flask:
     def catalogue() -> tuple[CatalogueModel, ...]:
         return BUILT_IN
 
-    relay = Relay(pool=pool, client=ChatClient(http, identity), ledger=ledger, settings=settings.current, catalogue=catalogue)
+    relay = Relay(
+        pool=pool,
+        client=ChatClient(http, identity),
+        ledger=ledger,
+        settings=settings.current,
+        catalogue=catalogue,
+        sealer=Sealer(derive(root_secret(config), SIGNATURES)),
+    )
     app.extensions[EXTENSION] = Services(
         config=config,
         settings=settings,

@@ -35,8 +35,9 @@ from app.runtime.tasks import Task, spawn
 from app.settings import Settings
 from app.translate.conversation import conversation_ids
 from app.translate.models import CatalogueModel, resolve
-from app.translate.request import Translation, translate_request
+from app.translate.request import translate_request
 from app.translate.response import ReplyBuilder
+from app.translate.signatures import Sealer
 from app.upstream.client import Answer, ChatClient
 
 log = logging.getLogger(__name__)
@@ -80,12 +81,14 @@ class Relay:
         ledger: Ledger,
         settings: Callable[[], Settings],
         catalogue: Callable[[], tuple[CatalogueModel, ...]],
+        sealer: Sealer,
     ) -> None:
         self._pool = pool
         self._client = client
         self._ledger = ledger
         self._settings = settings
         self._catalogue = catalogue
+        self._sealer = sealer
 
     def open(self, request: MessageRequest, call: Call) -> Exchange:
         """Translate, choose a credential, send, and wait for the first event (a stream: at most until the first ping).
@@ -128,22 +131,19 @@ class Relay:
         id_ = message_id(secrets.token_bytes(18))
 
         def new_builder() -> ReplyBuilder:
-            return _builder(translation, id_, request.model, model.context_tokens)
+            return ReplyBuilder(
+                message_id=id_,
+                model=request.model,
+                tool_names=translation.tool_names,
+                thinking=translation.thinking,
+                input_tokens=translation.input_tokens,
+                context_tokens=model.context_tokens,
+                new_tool_id=lambda: tool_use_id(secrets.token_bytes(18)),
+                sign=lambda thinking, upstream: self._sealer.seal(thinking, model.used, upstream),
+            )
 
         watch = StreamWatch(call.client)
         return Exchange(attempts, new_builder, watch, settings, call, self._ledger, stream=request.stream)
-
-
-def _builder(translation: Translation, id_: str, model: str, context_tokens: int) -> ReplyBuilder:
-    return ReplyBuilder(
-        message_id=id_,
-        model=model,
-        tool_names=translation.tool_names,
-        thinking=translation.thinking,
-        input_tokens=translation.input_tokens,
-        context_tokens=context_tokens,
-        new_tool_id=lambda: tool_use_id(secrets.token_bytes(18)),
-    )
 
 
 class Exchange:
