@@ -6,16 +6,18 @@ This is the only module that reads the environment.
 
 from __future__ import annotations
 
+import io
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
-from dotenv import dotenv_values
+from dotenv.parser import parse_stream
 
 ROOT = Path(__file__).resolve().parent
 DOTENV = ROOT / ".env"
+SQLITE = "sqlite:///"
 
 
 class ConfigError(Exception):
@@ -71,13 +73,14 @@ def _proxy(value: str) -> str:
 
 
 def _database_url(value: str) -> str:
-    """What platforms hand out means PostgreSQL through psycopg 3."""
+    """What platforms hand out means PostgreSQL through psycopg 3; a file of SQLite is accepted as well."""
     for prefix in ("postgres://", "postgresql://", "postgresql+psycopg://"):
         if value.startswith(prefix):
             return "postgresql+psycopg://" + value.removeprefix(prefix)
-    if value.startswith("sqlite:///"):
+    # Not in memory: every worker would have a database of its own.
+    if value.startswith(SQLITE) and value.removeprefix(SQLITE) not in {"", ":memory:"}:
         return value
-    raise ValueError("must start with postgres://, postgresql:// or sqlite:///")
+    raise ValueError("must start with postgres://, postgresql:// or sqlite:/// and a file")
 
 
 def _existing_file(value: str) -> Path:
@@ -85,6 +88,12 @@ def _existing_file(value: str) -> Path:
     if not path.is_file():
         raise ValueError("names no file; correct the path or unset the variable")
     return path
+
+
+def _existing_path(value: str) -> str:
+    if not Path(value).expanduser().exists():
+        raise ValueError("names no file; correct the path or unset the variable")
+    return str(Path(value).expanduser())
 
 
 def _path(value: str) -> Path:
@@ -155,23 +164,25 @@ class Config:
         _proxy, "Proxy for upstream calls, when the settings name none", alias="HTTPS_PROXY", secret=True
     )
     no_proxy: tuple[str, ...] = variable(_list, "Comma list of hosts that are called without the proxy", default=())
-    ca_bundle: str | None = variable(_text, "File with the certificate authorities to trust", alias="REQUESTS_CA_BUNDLE")
+    ca_bundle: str | None = variable(
+        _existing_path, "File with the certificate authorities to trust", alias="REQUESTS_CA_BUNDLE"
+    )
 
     @property
     def sqlalchemy_url(self) -> str:
         """Where the data is."""
-        return self.database_url or f"sqlite:///{self.db_path.absolute()}"
+        return self.database_url or f"{SQLITE}{self.db_path.absolute()}"
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str] | None = None, dotenv: Path | None = DOTENV) -> Config:
         """Read `environ` (default: the process's) over `dotenv`; raises ConfigError naming every problem."""
         real = os.environ if environ is None else environ
-        merged = {**_read(dotenv), **real}
-        values: dict[str, Any] = {}
         problems: list[str] = []
+        sources = (real, _read(dotenv, problems))
+        values: dict[str, Any] = {}
         for item in fields(cls):
             name = variable_name(item.name)
-            text = _first(merged, name)
+            text = _first(sources, name)
             if text is None:
                 continue
             try:
@@ -181,7 +192,7 @@ class Config:
                 problems.append(f"{name}: {error}{shown}")
         if problems:
             raise ConfigError(problems)
-        return cls(**values)
+        return cls(**_sqlite_as_path(values))
 
 
 def variable_name(field_name: str) -> str:
@@ -198,19 +209,38 @@ _SPELLINGS = {
 }
 
 
-def _first(merged: Mapping[str, str], name: str) -> str | None:
-    """The trimmed value; empty counts as unset."""
-    for spelling in _SPELLINGS.get(name, (name,)):
-        text = merged.get(spelling, "").strip()
-        if text:
-            return text
+def _first(sources: Iterable[Mapping[str, str]], name: str) -> str | None:
+    """The trimmed value of the first source that names the variable in any spelling; empty there means unset."""
+    spellings = _SPELLINGS.get(name, (name,))
+    for source in sources:
+        texts = [source[spelling].strip() for spelling in spellings if spelling in source]
+        if texts:
+            return next(filter(None, texts), None)
     return None
 
 
-def _read(dotenv: Path | None) -> dict[str, str]:
-    if dotenv is None or not dotenv.is_file():
+def _read(dotenv: Path | None, problems: list[str]) -> dict[str, str]:
+    """The variables of a `.env`; what cannot be read is added to `problems`."""
+    if dotenv is None or not dotenv.exists():
         return {}
-    return {name: value for name, value in dotenv_values(dotenv, interpolate=False).items() if value is not None}
+    try:
+        text = dotenv.read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
+        problems.append(f"{dotenv.name}: cannot be read: {reason}")
+        return {}
+    # The parser of python-dotenv itself: dotenv_values() leaves out what it does not understand.
+    bindings = list(parse_stream(io.StringIO(text)))
+    problems += [f"{dotenv.name}: line {item.original.line} is not NAME=value" for item in bindings if item.error]
+    return {item.key: item.value for item in bindings if item.key is not None and item.value is not None}
+
+
+def _sqlite_as_path(values: dict[str, Any]) -> dict[str, Any]:
+    """`DATABASE_URL=sqlite:///file` says what DB_PATH says: from here on `database_url` is PostgreSQL or nothing."""
+    url = values.get("database_url") or ""
+    if not url.startswith(SQLITE):
+        return values
+    return {**values, "database_url": None, "db_path": _path(url.removeprefix(SQLITE))}
 
 
 def example() -> str:
