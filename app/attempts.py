@@ -175,7 +175,7 @@ class Attempts:
         self.log.append(
             Attempt(
                 credential_id=lease.credential.id,
-                credential_label=lease.credential.label,
+                credential_label=lease.credential.name,
                 why=lease.reason,
                 status=status if error is None else type(error).__name__,
                 reason=None if error is None else error.message,

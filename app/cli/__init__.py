@@ -1,13 +1,17 @@
-"""The command line: `flask --app wsgi settings|requests|keys|credentials|serve`."""
+"""The command line: `flask --app wsgi credentials|keys|requests|serve|settings`."""
 
 from __future__ import annotations
 
 from flask import Flask
 
-from app.cli import credentials, keys, requests, serve, settings
+from app.cli.credentials import credentials
+from app.cli.keys import keys
+from app.cli.records import requests
+from app.cli.serve import serve
+from app.cli.settings import settings
 
 
 def register(app: Flask) -> None:
     """Hang every command on the application."""
-    for command in (settings.settings, requests.requests, keys.keys, credentials.credentials, serve.serve):
+    for command in (credentials, keys, requests, serve, settings):
         app.cli.add_command(command)

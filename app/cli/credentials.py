@@ -2,109 +2,143 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Any
 
 import click
-from flask.cli import AppGroup
 
-from app.cli.table import instant, show
-from app.credentials.credential import InvalidCredential
-from app.credentials.importers import Verdict, import_entries, parse_entry, read_file
-from app.credentials.lifecycle import Happening
-from app.credentials.scheduler import standing_of
-from app.credentials.store import DuplicateCredential
+from app.cli.group import Group, instant, table
+from app.credentials.credential import Credential, InvalidLogin, Login, remarks
+from app.credentials.importers import Verdict, import_entries, parse_login, read_file
+from app.credentials.lifecycle import Happening, OperatorDisabled, OperatorEnabled
+from app.credentials.scheduler import standing
+from app.credentials.store import CredentialStore
 from app.services import services
 
-credentials = AppGroup("credentials", help="Kiro logins.")
+credentials = Group("credentials", help="Kiro logins.")
+
+# What each kind cannot do without, what it is called when it is asked for, and whether it is typed unseen.
+_NEEDED = {
+    "social": (("refresh_token", "Refresh token", True),),
+    "idc": (
+        ("refresh_token", "Refresh token", True),
+        ("client_id", "Client id", False),
+        ("client_secret", "Client secret", True),
+    ),
+    "api_key": (("api_key", "Kiro API key (ksk_…)", True),),
+}
+_ENTRY_NAMES = {
+    "kind": "authMethod",
+    "refresh_token": "refreshToken",
+    "client_id": "clientId",
+    "client_secret": "clientSecret",
+    "api_key": "kiroApiKey",
+    "region": "region",
+    "api_region": "apiRegion",
+    "profile_arn": "profileArn",
+    "start_url": "startUrl",
+    "provider": "provider",
+    "email": "email",
+    "label": "label",
+    "machine_id": "machineId",
+    "proxy_url": "proxyUrl",
+    "priority": "priority",
+}
 
 
 @credentials.command("list")
 def list_credentials() -> None:
     """All logins and how they stand; tokens are never shown."""
-    now = services().clock()
-    rows = []
-    for each in services().store.all(fresh=True):
-        standing = standing_of(each, now)
-        rows.append(
-            (
-                each.id,
-                each.kind,
-                each.label,
-                standing.state.value,
-                instant(standing.until),
-                standing.reason,
-                instant(each.expires_at),
-                each.auth_region,
-                each.priority,
-            )
+    stored = _store().all(fresh=True)
+    if not stored:
+        click.echo(
+            "No Kiro credential is stored: `flask --app wsgi credentials add`, or `flask --app wsgi credentials import FILE`."
         )
-    show(("id", "kind", "login", "state", "until", "why", "token until", "region", "priority"), rows)
-    if not rows:
-        click.echo("None yet: `flask --app wsgi credentials import FILE` or `flask --app wsgi credentials add`.")
+        return
+    head = ("ID", "NAME", "KIND", "STATE", "REGION", "PLAN", "PRIORITY", "TOKEN EXPIRES", "WHY")
+    click.echo(table(head, [_line(each, services().clock()) for each in stored]))
 
 
 @credentials.command("add")
-@click.option("--kind", type=click.Choice(["social", "idc", "api_key"]), help="Found out from what is given when left out.")
-@click.option("--refresh-token", help="- reads it from standard input, so that it stays out of the shell's history.")
+@click.option("--kind", type=click.Choice(tuple(_NEEDED)), help="Found out from what is given when left out.")
+@click.option("--refresh-token", help="Asked for when left out. As for every secret, - reads a line of standard input.")
 @click.option("--client-id", help="IdC and Builder ID only.")
-@click.option("--client-secret", help="IdC and Builder ID only.")
-@click.option("--api-key", help="A Kiro API key (ksk_…); - reads it from standard input.")
+@click.option("--client-secret", help="IdC and Builder ID only; - reads a line of standard input.")
+@click.option("--api-key", help="A Kiro API key (ksk_…); - reads a line of standard input.")
 @click.option("--region", help="Where its tokens are refreshed.  [default: us-east-1]")
 @click.option("--api-region", help="Where chats go, when the profile ARN does not say it.")
 @click.option("--profile-arn", help="A real profile ARN, if the login has one.")
-@click.option("--priority", type=int, default=0, show_default=True, help="Lower is chosen first.")
-@click.option("--email", help="A name to tell it by.")
+@click.option("--start-url", help="The start page of its Identity Center.")
+@click.option("--provider", help="Google, Github, BuilderId or Enterprise.")
+@click.option("--email", help="Whose login it is.")
+@click.option("--label", help="A name of your own for it.")
+@click.option("--machine-id", help="Device it shows itself as; made from the token when left out.")
 @click.option("--proxy-url", help="Proxy for this login; `direct` goes around the general one.")
-def add_credential(kind: str | None, refresh_token: str | None, api_key: str | None, **options: Any) -> None:
-    """Store one login. Its token is refreshed on first use."""
-    if refresh_token is None and api_key is None:
-        refresh_token = click.prompt("Refresh token", hide_input=True)
-    entry = {
-        "authMethod": kind,
-        "refreshToken": _from_stdin(refresh_token),
-        "kiroApiKey": _from_stdin(api_key),
-        **{name: value for name, value in options.items() if value is not None},
-    }
-    try:
-        id_ = services().store.add(**parse_entry(entry))
-    except (InvalidCredential, DuplicateCredential) as error:
-        raise click.ClickException(str(error)) from None
-    click.echo(f"stored as credential {id_}")
+@click.option("--priority", type=int, default=0, show_default=True, help="Lower is chosen first.")
+@click.option("--replace", "replaced_id", type=int, metavar="ID", help="Give the new tokens to this credential instead.")
+def add_credential(replaced_id: int | None, **options: Any) -> None:
+    """Store one login. Its token is refreshed on first use.
+
+    Secrets that are not given are asked for and not shown. A - keeps a secret out of the shell's history:
+    `credentials add --kind api_key --api-key - < key.txt`
+    """
+    options["kind"] = options["kind"] or _kind(options)
+    for name, value in options.items():
+        options[name] = _line_of_input(name) if value == "-" else value
+    for name, prompt, hidden in _NEEDED[options["kind"]]:
+        if not options[name]:
+            options[name] = click.prompt(prompt, hide_input=hidden)
+    login = parse_login({_ENTRY_NAMES[name]: value for name, value in options.items() if value is not None})
+    if replaced_id is None:
+        click.echo(f"credential {_store().add(login)} is stored: {login.name}")
+    else:
+        _replace(replaced_id, login)
+    for remark in remarks(login):
+        click.echo(f"Note: {remark}", err=True)
 
 
 @credentials.command("import")
-@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.argument("files", metavar="FILE…", nargs=-1, required=True, type=click.Path(path_type=Path))
 @click.option("--dry-run", is_flag=True, help="Only say what would happen.")
-def import_file(file: Path, *, dry_run: bool) -> None:
-    """Take over the logins of a file: Kiro IDE token file, or kiro.rs credentials. The file is never written.
+def import_files(files: tuple[Path, ...], *, dry_run: bool) -> None:
+    """Take over the logins of files: Kiro IDE token files, or kiro.rs credentials. Files are never written.
 
-    A login that a running Kiro IDE uses as well rotates away from one of the two: sign in a second time for the gateway.
+    Of a login that a running Kiro IDE uses as well, one of the two loses its token sooner or later: sign in a second time for
+    the gateway.
     """
-    try:
-        verdicts = import_entries(read_file(file), services().store, source=str(file.absolute()), dry_run=dry_run)
-    except InvalidCredential as error:
-        raise click.ClickException(str(error)) from None
-    show(("entry", "kind", "region", "outcome", "credential", "problem"), [_line(verdict) for verdict in verdicts])
-    if verdicts and all(verdict.problem for verdict in verdicts):
-        raise click.ClickException("nothing in this file can be used")
+    lines: list[tuple[object, ...]] = []
+    for file in files:
+        try:
+            verdicts = import_entries(read_file(file), _store(), source=str(file.absolute()), dry_run=dry_run)
+        except InvalidLogin as error:
+            lines.append((file.name, None, None, None, None, "problem", None, error.message))
+            continue
+        lines += [_verdict_line(file, verdict, dry_run=dry_run) for verdict in verdicts]
+    if not lines:
+        raise click.ClickException("there is no entry in it")
+    click.echo(table(("FILE", "ENTRY", "NAME", "KIND", "REGION", "OUTCOME", "CREDENTIAL", "NOTE"), lines))
+    if all(line[5] == "problem" for line in lines):
+        raise click.ClickException("none of these entries can be used; the notes say what each lacks")
 
 
 @credentials.command("remove")
 @click.argument("id_", metavar="ID", type=int)
 def remove_credential(id_: int) -> None:
-    """Delete a login."""
-    if not services().store.remove(id_):
-        raise _unknown(id_)
+    """Delete a login and its tokens."""
+    credential = _credential(id_)
+    _store().remove(id_)
     click.echo(f"credential {id_} is removed")
+    file = services().config.kiro_credentials_file
+    if file is not None and (credential.import_source or "").startswith(f"{file.absolute()}#"):
+        click.echo(f"Note: it stands in {file} and comes back at the next start unless it is taken out there.", err=True)
 
 
 @credentials.command("enable")
 @click.argument("id_", metavar="ID", type=int)
 def enable_credential(id_: int) -> None:
     """Use a login again, whatever had put it out."""
-    if services().store.happened(id_, Happening.OPERATOR_ENABLED) is None:
-        raise _unknown(id_)
+    _happened(id_, OperatorEnabled())
     click.echo(f"credential {id_} is ready")
 
 
@@ -112,18 +146,63 @@ def enable_credential(id_: int) -> None:
 @click.argument("id_", metavar="ID", type=int)
 def disable_credential(id_: int) -> None:
     """Do not use a login until it is enabled."""
-    if services().store.happened(id_, Happening.OPERATOR_DISABLED) is None:
-        raise _unknown(id_)
+    _happened(id_, OperatorDisabled())
     click.echo(f"credential {id_} is disabled")
 
 
-def _unknown(id_: int) -> click.ClickException:
-    return click.ClickException(f"there is no credential {id_}; list them with `flask --app wsgi credentials list`")
+def _store() -> CredentialStore:
+    return services().store
 
 
-def _from_stdin(value: str | None) -> str | None:
-    return click.get_text_stream("stdin").readline().strip() if value == "-" else value
+def _credential(id_: int) -> Credential:
+    credential = _store().get(id_)
+    if credential is None:
+        raise click.ClickException(f"there is no credential {id_}; list them with `flask --app wsgi credentials list`")
+    return credential
 
 
-def _line(verdict: Verdict) -> tuple[object, ...]:
-    return (verdict.index, verdict.kind, verdict.region, verdict.outcome, verdict.id, verdict.problem)
+def _happened(id_: int, happening: Happening) -> None:
+    _store().happened(_credential(id_).id, happening)
+
+
+def _replace(id_: int, login: Login) -> None:
+    before = _credential(id_)
+    if not _store().sign_in_again(before, login):
+        raise click.ClickException(f"credential {id_} was changed at the same moment; look at it and try again")
+    after = _credential(id_)
+    click.echo(f"credential {id_} has new tokens and {standing(after, services().clock())}: {after.name}")
+
+
+def _kind(options: dict[str, Any]) -> str:
+    if options["api_key"]:
+        return "api_key"
+    return "idc" if options["client_id"] or options["client_secret"] else "social"
+
+
+def _line_of_input(name: str) -> str:
+    line = sys.stdin.readline().strip()
+    if not line:
+        raise click.ClickException(f"--{name.replace('_', '-')} - reads a line of standard input, and there was none")
+    return line
+
+
+def _line(credential: Credential, now: float) -> tuple[object, ...]:
+    return (
+        credential.id,
+        credential.name,
+        credential.kind,
+        standing(credential, now).removeprefix("is "),
+        credential.auth_region,
+        credential.subscription_title,
+        credential.priority,
+        "never" if credential.kind == "api_key" else instant(credential.expires_at) or "refreshed on first use",
+        credential.state_reason,
+    )
+
+
+def _verdict_line(file: Path, verdict: Verdict, *, dry_run: bool) -> tuple[object, ...]:
+    login, outcome = verdict.login, verdict.outcome
+    if dry_run and outcome in {"new", "replaced"}:
+        outcome = f"would be {outcome}"
+    who = (None, None, None) if login is None else (login.name, login.kind, login.auth_region)
+    return (file.name, verdict.index + 1, *who, outcome, verdict.id, verdict.note)

@@ -1,8 +1,9 @@
-"""What all groups share: an error of ours becomes one line and exit status 1, and a table is aligned text."""
+"""What all commands share: an error of ours becomes one line and exit status 1, a table is aligned text, an instant is UTC."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
 from typing import Any
 
 import click
@@ -26,3 +27,8 @@ def table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
     lines = [list(head), *(["" if cell is None else " ".join(str(cell).split()) for cell in row] for row in rows)]
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
     return "\n".join("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip() for line in lines)
+
+
+def instant(at: float | None) -> str | None:
+    """Epoch seconds for a person, to the second; None stays None."""
+    return None if at is None else datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import dataclasses
-from datetime import datetime
-
 import click
 from flask.cli import with_appcontext
 
-from app.cli.group import table
+from app.cli.group import instant, table
 from app.errors import GatewayError
-from app.ledger import RequestRecord
+from app.ledger import Attempt, RequestRecord
 from app.services import services
 
 LAST = 20
@@ -18,65 +15,94 @@ LAST = 20
 
 @click.command("requests")
 @click.argument("request_id", required=False, metavar="[ID]")
+@click.option("--limit", type=click.IntRange(1, 10_000), default=LAST, show_default=True, help="How many to list.")
 @with_appcontext
-def requests_command(request_id: str | None) -> None:
-    """The last 20 requests; with ID the whole record of one."""
+def requests(request_id: str | None, limit: int) -> None:
+    """The last requests, newest first; with ID the whole record of one."""
     try:
-        if request_id is None:
-            records = services().ledger.latest(LAST)
-            click.echo(overview(records) if records else "No request has been recorded yet.")
-            return
-        record = services().ledger.get(request_id)
+        click.echo(_overview(limit) if request_id is None else _whole(_record(request_id)))
     except GatewayError as error:
         raise click.ClickException(error.message) from error
-    if record is None:
-        raise click.ClickException(f"there is no record of a request {request_id!r}; `requests` lists the last {LAST}")
-    click.echo(whole(record))
 
 
-def overview(records: list[RequestRecord]) -> str:
-    """One line per record."""
-    head = ("ID", "AT", "KEY", "MODEL", "STATUS", "TRIES", "IN", "OUT", "MS", "ERROR")
+def _overview(limit: int) -> str:
+    records = services().ledger.latest(limit)
+    if not records:
+        return "No request has been recorded yet."
+    head = ("ID", "AT", "KEY", "MODEL", "STATUS", "TRIES", "IN", "OUT", "CREDITS", "MS", "ERROR")
     return table(head, [_line(record) for record in records])
+
+
+def _record(request_id: str) -> RequestRecord:
+    record = services().ledger.get(request_id)
+    if record is None:
+        raise click.ClickException(
+            f"there is no record of a request {request_id!r}; list the last ones with `flask --app wsgi requests`"
+        )
+    return record
 
 
 def _line(record: RequestRecord) -> tuple[object, ...]:
     return (
         record.id,
-        when(record.at),
+        instant(record.at),
         record.key_name,
-        record.model_used or record.model_asked,
+        _model(record),
         record.status,
         len(record.attempts),
         record.input_tokens,
         record.output_tokens,
+        record.credits,
         record.total_ms,
         record.error_type,
     )
 
 
-def whole(record: RequestRecord) -> str:
-    """Every field that is known, then each attempt on a line of its own."""
-    lines = []
-    for item in dataclasses.fields(record):
-        value = getattr(record, item.name)
-        if item.name == "attempts" or value is None:
-            continue
-        if item.name == "at":
-            value = when(record.at)
-        elif item.name == "rules":
-            value = ", ".join(record.rules)
-        lines.append(f"{item.name:<18} {' '.join(str(value).split())}")
-    lines.append(f"{'attempts':<18} {len(record.attempts)}")
-    for number, attempt in enumerate(record.attempts, start=1):
-        credential = f"credential {attempt.credential_id}" + (
-            f" ({attempt.credential_label})" if attempt.credential_label else ""
-        )
-        reason = f": {' '.join(attempt.reason.split())}" if attempt.reason else ""
-        lines.append(f"  {number}. {credential}, {attempt.why} -> {attempt.status}{reason} [{attempt.ms} ms]")
-    return "\n".join(lines)
+def _whole(record: RequestRecord) -> str:
+    """What is known, one thing per line, then each attempt on a line of its own."""
+    facts = (
+        ("id", record.id),
+        ("at", instant(record.at)),
+        ("path", record.path),
+        ("key", record.key_name),
+        ("model", _model(record)),
+        ("streamed", "yes" if record.stream else "no"),
+        ("session", record.session_id),
+        ("status", record.status),
+        ("error", f"{record.error_type}: {record.error_message}" if record.error_type else None),
+        ("stop reason", record.stop_reason),
+        ("tokens", _tokens(record)),
+        ("credits", record.credits),
+        ("rules", ", ".join(record.rules) or None),
+        ("first event", _milliseconds(record.first_event_ms)),
+        ("in all", _milliseconds(record.total_ms)),
+    )
+    lines = [f"{name:<12} {' '.join(str(value).split())}" for name, value in facts if value is not None]
+    return "\n".join([*lines, *(_attempt(number, attempt) for number, attempt in enumerate(record.attempts, start=1))])
 
 
-def when(at: float) -> str:
-    """An instant in local time."""
-    return datetime.fromtimestamp(at).astimezone().isoformat(" ", "seconds")
+def _attempt(number: int, attempt: Attempt) -> str:
+    who = f"credential {attempt.credential_id}" if attempt.credential_id is not None else "no credential"
+    name = f" ({attempt.credential_label})" if attempt.credential_label else ""
+    reason = f": {' '.join(attempt.reason.split())}" if attempt.reason else ""
+    return f"{f'attempt {number}':<12} {who}{name}, {attempt.why} → {attempt.status}{reason} [{attempt.ms} ms]"
+
+
+def _model(record: RequestRecord) -> str | None:
+    if record.model_used is None or record.model_used == record.model_asked:
+        return record.model_asked
+    return f"{record.model_asked} → {record.model_used}"
+
+
+def _tokens(record: RequestRecord) -> str | None:
+    if record.input_tokens is None and record.output_tokens is None:
+        return None
+    source = f" ({record.token_source})" if record.token_source else ""
+    return (
+        f"{record.input_tokens or 0} in, {record.output_tokens or 0} out, {record.cache_read_tokens or 0} read from the cache, "
+        f"{record.cache_write_tokens or 0} written to it{source}"
+    )
+
+
+def _milliseconds(milliseconds: int | None) -> str | None:
+    return None if milliseconds is None else f"{milliseconds} ms"

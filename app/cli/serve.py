@@ -18,14 +18,13 @@ def serve() -> None:
     here = services()
     host, port = here.config.host, here.config.port
     address = here.config.public_base_url or f"http://{'127.0.0.1' if host in {'0.0.0.0', '::'} else host}:{port}"  # noqa: S104
-    token = "YOUR-KEY"
-    if not here.keys.any():
-        token = here.keys.create("made by make run")
-        click.echo(f"\nA new API key, shown only this once:\n\n  {token}\n")
+    key = None if here.keys.any() else here.keys.create_first("made by make run")
+    if key is not None:
+        click.echo(f"\nA new API key, shown only this once:\n\n  {key}\n")
     stored, usable = len(here.store.all()), here.pool.usable_count()
     click.echo(f"kiro-py answers at {address}   (how it stands: {address}/admin)\n")
     click.echo("Claude Code and the SDKs:\n")
-    click.echo(f"  export ANTHROPIC_BASE_URL={address} ANTHROPIC_AUTH_TOKEN={token}\n")
+    click.echo(f"  export ANTHROPIC_BASE_URL={address} ANTHROPIC_AUTH_TOKEN={key or 'YOUR-KEY'}\n")
     if not stored:
         click.echo("Next: bring a Kiro login, in another terminal:\n")
         click.echo("  .venv/bin/flask --app wsgi credentials import ~/.aws/sso/cache/kiro-auth-token.json")

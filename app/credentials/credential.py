@@ -1,91 +1,226 @@
-"""A Kiro login as a value. Pure: the clock is an argument, and showing one never shows a token."""
+"""One Kiro login as a value: what was signed in with, its tokens, how it stands.
+
+A `Login` is what a person brings (a form, a file, the command line); a `Credential` is a stored one, with an id, a state and a
+version that counts its token generations. Tokens are in here; `repr`, `str` and the label never show them.
+Knows nothing of databases, clocks (they are arguments) or how tokens are traded.
+Source: protocol 1.5 (kinds), 7 (sanity of a refresh token); the windows are measured against 1-hour tokens.
+"""
 
 from __future__ import annotations
 
-import enum
+import hashlib
+import re
 from dataclasses import dataclass
+from datetime import UTC, datetime
+from enum import Enum, StrEnum
+from typing import Any
 
-KINDS = ("social", "idc", "external_idp", "api_key")
-EXPIRING_SECONDS = 600.0  # refresh while the old token still serves
-EXPIRED_SECONDS = 60.0  # too close to its end to be sent
+from app.errors import GatewayError
 
-
-class Freshness(enum.Enum):
-    """How long the access token still serves."""
-
-    FRESH = "fresh"
-    EXPIRING = "expiring"
-    EXPIRED = "expired"
-
-
-class InvalidCredential(ValueError):
-    """What was given is not a usable login; the message says what is missing."""
+KINDS = ("social", "idc", "api_key")
+EXPIRING_SECONDS = 600.0
+EXPIRED_SECONDS = 60.0
+USUAL_REFRESH_TOKEN_CHARACTERS = 100
+PROXY_SCHEMES = ("http://", "https://", "socks5://", "socks5h://")
+# Greater numbers are milliseconds: as seconds this one is the year 5138.
+LARGEST_SECONDS = 1e11
+_REGION = re.compile(r"[a-z]{2,}(-[a-z]+)+-\d{1,2}")
 
 
-@dataclass(frozen=True, slots=True)
-class Credential:
-    """One login with its tokens and state.
+class State(StrEnum):
+    """How a credential stands. The drawing of who leads where is in `lifecycle`."""
 
-    kind: one of KINDS; expires_at, state_until: epoch seconds; version: grows with each saved token set;
-    auth_region: where tokens are refreshed; api_region: where chats go, None to follow the profile ARN.
+    READY = "ready"
+    COOLING_DOWN = "cooling_down"
+    EXHAUSTED = "exhausted"
+    REJECTED = "rejected"
+    SUSPENDED = "suspended"
+    UNCERTAIN = "uncertain"
+    DISABLED = "disabled"
+
+
+class Freshness(Enum):
+    """The window an access token is in."""
+
+    FRESH = "use it"
+    EXPIRING = "use it, refresh beside"
+    EXPIRED = "refresh first"
+
+
+class InvalidLogin(GatewayError):
+    """A login lacks something or holds something unusable; the message says what to give instead."""
+
+    status = 400
+    error_type = "invalid_request_error"
+    should_retry = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class Login:
+    """What a person signed in with.
+
+    kind: "social", "idc" (Builder ID and IAM Identity Center) or "api_key", whose key is kept as the access token.
+    expires_at: of the access token, epoch seconds; None means "refresh before the first use".
+    auth_region: where tokens are traded. api_region: where the API is called, None to follow the profile ARN.
+    proxy_url: "direct" goes around the gateway's own proxy.
     """
 
-    id: int
     kind: str
-    label: str | None = None
     provider: str | None = None
+    email: str | None = None
     access_token: str | None = None
     refresh_token: str | None = None
     expires_at: float | None = None
     client_id: str | None = None
     client_secret: str | None = None
+    client_secret_expires_at: float | None = None
+    start_url: str | None = None
     profile_arn: str | None = None
     auth_region: str | None = None
     api_region: str | None = None
     machine_id: str | None = None
-    priority: int = 0
     proxy_url: str | None = None
-    state: str = "ready"
+    priority: int = 0
+    max_concurrent: int | None = None
+    label: str | None = None
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self.kind} {self.name!r}>"
+
+    @property
+    def secret(self) -> str:
+        """What the login stands or falls with: the refresh token, or the API key; "" when there is none."""
+        return (self.access_token if self.kind == "api_key" else self.refresh_token) or ""
+
+    @property
+    def fingerprint(self) -> str:
+        """SHA-256 of the secret: the same login brought twice has the same one."""
+        return fingerprint(self.secret)
+
+    @property
+    def name(self) -> str:
+        """What people tell it apart by: its label or e-mail, else provider and the last four characters of its secret."""
+        # Of a short secret four characters would be much; real ones have hundreds.
+        return self.label or self.email or f"{self.provider or self.kind} …{self.secret[-4:] if len(self.secret) >= 16 else ''}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class Credential(Login):
+    """A stored login.
+
+    version: grows with each new token set; whoever saves tokens names the version they were traded from.
+    attempt_at, lease_until: a refresh under way (database clock), see `store.claim`.
+    """
+
+    id: int
+    state: State = State.READY
     state_until: float | None = None
     state_reason: str | None = None
     failure_count: int = 0
     version: int = 1
+    lease_until: float | None = None
     attempt_at: float | None = None
+    import_source: str | None = None
+    import_fingerprint: str | None = None
+    subscription_title: str | None = None
+    current_usage: float | None = None
+    usage_limit: float | None = None
+    usage_at: float | None = None
     next_reset_at: float | None = None
 
     def __repr__(self) -> str:
-        return (
-            f"Credential(id={self.id}, kind={self.kind!r}, label={self.label!r}, state={self.state!r}, version={self.version})"
-        )
+        return f"<Credential {self.id} {self.kind} {self.name!r} {self.state} v{self.version}>"
+
+    @property
+    def disabled(self) -> bool:
+        return self.state is State.DISABLED
 
     def freshness(self, now: float) -> Freshness:
-        """An API key is always fresh; a login without a token or an expiry has to be refreshed first."""
+        """The window the access token is in; an API key never leaves the first."""
         if self.kind == "api_key":
             return Freshness.FRESH
-        left = (self.expires_at or 0.0) - now
-        if not self.access_token or left <= EXPIRED_SECONDS:
+        if not self.access_token or self.expires_at is None or self.expires_at <= now + EXPIRED_SECONDS:
             return Freshness.EXPIRED
-        return Freshness.EXPIRING if left <= EXPIRING_SECONDS else Freshness.FRESH
+        return Freshness.EXPIRING if self.expires_at <= now + EXPIRING_SECONDS else Freshness.FRESH
 
 
-def mask(secret: str | None) -> str:
-    """The last four characters, for telling two apart."""
-    return f"…{secret[-4:]}" if secret else "–"
+@dataclass(frozen=True, slots=True, repr=False)
+class Tokens:
+    """What a refresh brought. None keeps what is stored."""
+
+    access_token: str
+    refresh_token: str | None
+    expires_at: float
+    profile_arn: str | None = None
+
+    def __repr__(self) -> str:
+        return f"<Tokens until {self.expires_at:.0f}>"
 
 
-def check(
-    kind: str, *, refresh_token: str | None, client_id: str | None, client_secret: str | None, api_key: str | None
-) -> None:
-    """Raises InvalidCredential when a login of this kind lacks something, or holds a value cut short by a copy."""
-    if kind not in KINDS:
-        raise InvalidCredential(f"kind must be one of {', '.join(KINDS)}")
-    if kind == "api_key":
-        if not api_key:
-            raise InvalidCredential("an API key login needs its key (it starts with ksk_)")
-        return
-    if not refresh_token:
-        raise InvalidCredential("a refresh token is needed (refreshToken)")
-    if "..." in refresh_token:
-        raise InvalidCredential("the refresh token holds '...': it was cut short when it was copied")
-    if kind == "idc" and not (client_id and client_secret):
-        raise InvalidCredential("an IdC or Builder ID login needs clientId and clientSecret as well")
+def fingerprint(secret: str) -> str:
+    """SHA-256 in hex: a secret is recognised by it without being kept."""
+    return hashlib.sha256(secret.encode()).hexdigest()
+
+
+def epoch_seconds(value: Any) -> float | None:
+    """An ISO 8601 instant (UTC where it names no zone), epoch seconds or milliseconds; None for anything else."""
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        return float(value) / 1000 if value > LARGEST_SECONDS else float(value)
+    if not isinstance(value, str):
+        return None
+    try:
+        instant = datetime.fromisoformat(value.strip())
+        return (instant if instant.tzinfo else instant.replace(tzinfo=UTC)).timestamp()
+    except (ValueError, OverflowError):
+        return None
+
+
+def check(login: Login) -> None:
+    """Raises InvalidLogin when the login cannot work as it is."""
+    if login.kind not in KINDS:
+        raise InvalidLogin(f"{login.kind!r} is no kind of login this gateway knows; it knows {', '.join(KINDS)}")
+    _CHECKS[login.kind](login)
+    for text in (login.access_token, login.refresh_token, login.client_id, login.client_secret):
+        if text and not (text.isascii() and text.isprintable() and " " not in text):
+            raise InvalidLogin("A token or client value holds spaces or unusual characters: copy it again, as one line")
+    for region in (login.auth_region, login.api_region):
+        # It becomes part of the host that is sent the tokens.
+        if region and not _REGION.fullmatch(region):
+            raise InvalidLogin(f"{region!r} is no AWS region; one looks like us-east-1")
+    if login.proxy_url and login.proxy_url != "direct" and not login.proxy_url.startswith(PROXY_SCHEMES):
+        raise InvalidLogin("The proxy must be an http://, https:// or socks5:// URL, or the word direct")
+
+
+def remarks(login: Login) -> list[str]:
+    """What is odd about a login that may work all the same."""
+    if login.kind != "api_key" and len(login.secret) < USUAL_REFRESH_TOKEN_CHARACTERS:
+        return [f"the refresh token has {len(login.secret)} characters where Kiro's have hundreds: is it whole?"]
+    return []
+
+
+def _check_refresh_token(login: Login) -> None:
+    token = login.refresh_token or ""
+    if not token:
+        raise InvalidLogin("The refresh token is missing")
+    if "..." in token or "…" in token:
+        raise InvalidLogin("The refresh token was shortened when it was copied (it holds '...'): copy the whole of it")
+
+
+def _check_idc(login: Login) -> None:
+    _check_refresh_token(login)
+    if not login.client_id or not login.client_secret:
+        raise InvalidLogin(
+            "A Builder ID or Identity Center login needs its client id and client secret too: "
+            "they stand in the file named after clientIdHash beside kiro-auth-token.json"
+        )
+
+
+def _check_api_key(login: Login) -> None:
+    key = login.access_token or ""
+    if not key:
+        raise InvalidLogin("The Kiro API key is missing")
+    if "..." in key or "…" in key:
+        raise InvalidLogin("The Kiro API key was shortened when it was copied (it holds '...'): copy the whole of it")
+
+
+_CHECKS = {"social": _check_refresh_token, "idc": _check_idc, "api_key": _check_api_key}

@@ -1,28 +1,37 @@
-"""Logins as people have them on disk: one parser for every known form, and the file that is read at each start.
+"""Logins as people have them on disk, and the file that is read at each start.
 
-In: the JSON of a Kiro IDE token file (its client registration stands beside it) or of kiro.rs, one entry or many, in camelCase or
-snake_case. Out: a verdict per entry; one that cannot be used never keeps the others out.
-Source: protocol 9.1 and 9.3.
+In: the JSON of a Kiro IDE token file (its client registration stands beside it) or of kiro.rs, one entry or many, in camelCase
+or snake_case. Out: a verdict per entry; one that cannot be used never keeps the others out. Files are never written.
+
+An entry is known by the SHA-256 of the secret it was imported with, so that it is not imported again after its tokens rotated
+here. An entry that is not known stands for the credential that was imported from the same place of the file (its e-mail, else
+its position) and replaces that one's tokens, unless that one is still in the file, elsewhere: then the entry is a new login.
+Source: protocol 9.1, 9.3.
 """
 
 from __future__ import annotations
 
+import hashlib
 import logging
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import orjson
 
-from app.credentials.credential import InvalidCredential, check
-from app.credentials.store import CredentialStore, DuplicateCredential, fingerprint
-from app.kiro.endpoints import DEFAULT_REGION, derive_machine_id
+from app.credentials.credential import Credential, InvalidLogin, Login, State, check, epoch_seconds, remarks
+from app.credentials.lifecycle import Health
+from app.credentials.store import CredentialStore, DuplicateCredential, find_login
+from app.errors import GatewayError
+from app.kiro.endpoints import DEFAULT_REGION
 
 log = logging.getLogger(__name__)
 
-# The IDE's name for its registration with the Builder ID start page, when a token file does not say it.
-BUILDER_ID_HASH = "e909a0580879b06ece1202964fbe9dda95ea4ce3"
+# The start page of Builder ID, which a token file that names no registration was signed in with.
+BUILDER_ID_START_URL = "https://view.awsapps.com/start"
 KIND_OF = {
     "social": "social",
     "idc": "idc",
@@ -31,176 +40,237 @@ KIND_OF = {
     "iam": "idc",
     "api_key": "api_key",
     "apikey": "api_key",
-    "external_idp": "external_idp",
 }
 TEXT_FIELDS = {
+    "provider": "provider",
+    "email": "email",
     "accessToken": "access_token",
     "refreshToken": "refresh_token",
     "clientId": "client_id",
     "clientSecret": "client_secret",
+    "startUrl": "start_url",
     "profileArn": "profile_arn",
-    "authRegion": "auth_region",
     "apiRegion": "api_region",
     "machineId": "machine_id",
-    "proxyUrl": "proxy_url",
-    "provider": "provider",
-    "startUrl": "start_url",
-    "email": "email",
-    "subscriptionTitle": "subscription_title",
+    "label": "label",
 }
+LARGEST_PRIORITY = 1_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One entry of a file: the login in it, or the problem that keeps it out. index: its position, from 0."""
+
+    index: int
+    login: Login | None
+    problem: str | None = None
+    disabled: bool = False
+    plan: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What became of one entry. id: the credential it is, None when it is none; problem: why not."""
+    """What became of one entry.
+
+    outcome: new, known, replaced or problem; with a dry run what it would be. id: the credential, None when there is none.
+    note: the problem, or what is odd about a login that may work all the same.
+    """
 
     index: int
-    kind: str | None
-    region: str | None
+    login: Login | None
     id: int | None
-    outcome: str  # new · known · replaced · problem · would be new
-    problem: str | None = None
+    outcome: str
+    note: str | None = None
 
 
-def read_file(path: Path) -> list[dict[str, Any]]:
-    """The entries of a file, IDE token files joined with their client registration. Raises InvalidCredential."""
+def read_file(path: Path) -> list[Entry]:
+    """The entries of a file, IDE token files joined with their client registration. Raises InvalidLogin for the whole file."""
     try:
-        parsed = orjson.loads(path.read_bytes())
+        parsed = orjson.loads(path.read_bytes().removeprefix(b"\xef\xbb\xbf"))
     except OSError as error:
-        raise InvalidCredential(f"{path.name} cannot be read: {error.strerror}") from None
+        raise InvalidLogin(f"{path.name} cannot be read: {error.strerror}") from None
     except orjson.JSONDecodeError as error:
-        raise InvalidCredential(f"{path.name} is not JSON: {error}") from None
+        raise InvalidLogin(f"{path.name} is not JSON: {error}") from None
     entries = parsed if isinstance(parsed, list) else [parsed]
-    return [_with_registration(entry, path.parent) if isinstance(entry, dict) else {} for entry in entries]
+    return [_read_entry(index, entry, path.parent) for index, entry in enumerate(entries)]
 
 
-def parse_entry(entry: dict[str, Any]) -> dict[str, Any]:
-    """One entry as the columns of a credential. Raises InvalidCredential naming what is missing."""
-    entry = {_camel(name): value for name, value in entry.items()}
-    values = {column: _clean(entry.get(name)) for name, column in TEXT_FIELDS.items()}
-    api_key = _clean(entry.get("kiroApiKey"))
-    method = (_clean(entry.get("authMethod")) or _clean(entry.get("auth")) or "").lower()
-    if not method:
-        method = "api_key" if api_key else "idc" if values["client_id"] and values["client_secret"] else "social"
-    kind = KIND_OF.get(method)
-    if kind is None:
-        raise InvalidCredential(f"authMethod {method!r} is not known")
-    check(
-        kind,
-        refresh_token=values["refresh_token"],
-        client_id=values["client_id"],
-        client_secret=values["client_secret"],
-        api_key=api_key,
-    )
-    if kind == "external_idp":
-        raise InvalidCredential("logins of an external identity provider are not supported by this version")
+def parse_login(entry: dict[str, Any]) -> Login:
+    """One entry, in camelCase, as a login. Raises InvalidLogin naming what is missing."""
+    values: dict[str, Any] = {field: _clean(name, entry.get(name)) for name, field in TEXT_FIELDS.items()}
+    api_key = _clean("kiroApiKey", entry.get("kiroApiKey"))
+    kind = _kind(entry, values, api_key)
     if kind == "api_key":
-        values["access_token"], values["refresh_token"] = api_key, None
-    values["auth_region"] = values["auth_region"] or _clean(entry.get("region")) or DEFAULT_REGION
-    values["machine_id"] = derive_machine_id(values["machine_id"], values["refresh_token"], api_key)
-    values["label"] = values["email"] or _label(kind, values["provider"], values["refresh_token"] or api_key)
-    priority = entry.get("priority")
-    disabled = entry.get("disabled") is True
-    return {
-        "kind": kind,
+        # An export may hold a key in either place; it is never refreshed and belongs to no registration.
+        values["access_token"], values["refresh_token"] = api_key or values["access_token"], None
+    login = Login(
+        kind=kind,
         **values,
-        "expires_at": epoch_seconds(entry.get("expiresAt")),
-        "priority": priority if isinstance(priority, int) and not isinstance(priority, bool) else 0,
-        "state": "disabled" if disabled else "ready",
-        "state_reason": "disabled in the file it came from" if disabled else None,
-    }
+        auth_region=_clean("authRegion", entry.get("authRegion")) or _clean("region", entry.get("region")) or DEFAULT_REGION,
+        expires_at=None if kind == "api_key" else epoch_seconds(entry.get("expiresAt")),
+        client_secret_expires_at=epoch_seconds(entry.get("clientSecretExpiresAt")),
+        proxy_url=_proxy_url(entry),
+        priority=_priority(entry.get("priority")),
+    )
+    check(login)
+    return login
 
 
-def import_entries(
-    entries: list[dict[str, Any]], store: CredentialStore, *, source: str | None = None, dry_run: bool = False
-) -> list[Verdict]:
-    """Take every usable entry over; one that was taken over before is never taken twice.
-
-    source: the file's name, when its entries are to be remembered by their place: an entry whose login has changed since then
-    replaces the tokens of the credential that stands for that place.
-    """
-    return [_import(index, entry, store, source, dry_run) for index, entry in enumerate(entries)]
-
-
-def sync_file(path: Path, store: CredentialStore) -> list[Verdict]:
-    """Bring the stored credentials up to what a file says (`KIRO_CREDENTIALS_FILE`, at each start); the file is never written."""
-    try:
-        entries = read_file(path)
-    except InvalidCredential as error:
-        log.error("KIRO_CREDENTIALS_FILE: %s", error)
-        return []
-    verdicts = import_entries(entries, store, source=str(path.absolute()))
-    for verdict in verdicts:
-        if verdict.problem is not None:
-            log.error("entry %d of %s is left out: %s", verdict.index, path.name, verdict.problem)
-        elif verdict.outcome != "known":
-            log.warning("entry %d of %s: %s, credential %s", verdict.index, path.name, verdict.outcome, verdict.id)
+def import_entries(entries: Sequence[Entry], store: CredentialStore, *, source: str, dry_run: bool = False) -> list[Verdict]:
+    """Bring the stored credentials up to what a file says. source: what the file is remembered by, its path."""
+    stored = store.all(fresh=True)
+    places = _places(entries, source)
+    known = {entry.index: found for entry in entries if entry.login and (found := find_login(stored, entry.login))}
+    taken = {credential.id for credential in known.values()}
+    verdicts = []
+    for entry in entries:
+        if entry.login is None:
+            verdicts.append(Verdict(entry.index, None, None, "problem", entry.problem))
+            continue
+        place, before = places[entry.index], known.get(entry.index)
+        if before is not None:
+            _remember(store, before, entry.login, place, dry_run=dry_run)
+            verdicts.append(_verdict(entry, before.id, "known"))
+            continue
+        before = _imported_from(place, stored, taken)
+        if before is not None:
+            taken.add(before.id)
+        verdicts.append(_verdict(entry, *_take(entry, before, place, store, dry_run=dry_run)))
     return verdicts
 
 
-def _import(index: int, entry: dict[str, Any], store: CredentialStore, source: str | None, dry_run: bool) -> Verdict:
+def sync_file(path: Path, store: CredentialStore) -> list[Verdict]:
+    """Read `KIRO_CREDENTIALS_FILE` at a start, which nothing that is wrong with it prevents."""
     try:
-        values = parse_entry(entry)
-    except InvalidCredential as error:
-        return Verdict(index, None, None, None, "problem", str(error))
-    kind, region = values["kind"], values["auth_region"]
-    print_ = fingerprint(values["refresh_token"] or values["access_token"])
-    known = store.imported(print_)
-    if known is not None:
-        return Verdict(index, kind, region, known, "known")
-    place = None if source is None else f"{source}#{values['email'] or index}"
-    before = store.imported_from(place) if place is not None else None
-    if dry_run:
-        return Verdict(index, kind, region, before, "would replace" if before else "would be new")
-    if before is not None:
-        tokens = {name: values[name] for name in ("access_token", "refresh_token", "expires_at", "client_id", "client_secret")}
-        arn = {"profile_arn": values["profile_arn"]} if values["profile_arn"] else {}
-        store.replace_tokens(before, import_fingerprint=print_, kind=kind, auth_region=region, **tokens, **arn)
-        return Verdict(index, kind, region, before, "replaced")
+        verdicts = import_entries(read_file(path), store, source=str(path.absolute()))
+    except GatewayError as error:
+        log.error("KIRO_CREDENTIALS_FILE is left out: %s", error.message)
+        return []
+    for verdict in verdicts:
+        where = f"entry {verdict.index + 1} of {path.name}"
+        if verdict.outcome == "problem":
+            log.error("%s is left out: %s", where, verdict.note)
+        elif verdict.outcome != "known":
+            log.info(
+                "%s is %s: credential %s%s", where, verdict.outcome, verdict.id, f" ({verdict.note})" if verdict.note else ""
+            )
+    return verdicts
+
+
+# -- one entry --
+
+
+def _read_entry(index: int, entry: Any, folder: Path) -> Entry:
+    if not isinstance(entry, dict):
+        return Entry(index, None, 'it is no JSON object; an entry looks like {"refreshToken": "…", "authMethod": "social"}')
+    entry = {_camel(name): value for name, value in entry.items()}
     try:
-        id_ = store.add(import_source=place, import_fingerprint=print_, **values)
-    except DuplicateCredential as duplicate:  # another worker was faster, or it was added by hand
-        return Verdict(index, kind, region, duplicate.id, "known")
-    return Verdict(index, kind, region, id_, "new")
+        login = parse_login(_with_registration(entry, folder))
+        plan = _clean("subscriptionTitle", entry.get("subscriptionTitle"))
+        return Entry(index, login, disabled=entry.get("disabled") is True, plan=plan)
+    except InvalidLogin as error:
+        return Entry(index, None, error.message)
 
 
 def _with_registration(entry: dict[str, Any], folder: Path) -> dict[str, Any]:
     """An IDE token file names its client registration by hash; it stands in the same folder."""
-    if entry.get("clientId") or str(entry.get("authMethod", "")).lower() not in {"idc", "builder-id"}:
+    if entry.get("clientId") or KIND_OF.get(str(entry.get("authMethod", "")).lower()) != "idc":
         return entry
-    name = Path(str(entry.get("clientIdHash") or BUILDER_ID_HASH)).name
+    named = entry.get("clientIdHash") or _start_url_hash(entry.get("startUrl") or BUILDER_ID_START_URL)
     try:
-        registration = orjson.loads((folder / f"{name}.json").read_bytes())
-    except (OSError, orjson.JSONDecodeError):
+        registration = orjson.loads((folder / f"{Path(str(named)).name}.json").read_bytes())
+    except (OSError, ValueError):
         return entry
     if not isinstance(registration, dict):
         return entry
-    return {**entry, "clientId": registration.get("clientId"), "clientSecret": registration.get("clientSecret")}
+    found = {name: registration.get(name) for name in ("clientId", "clientSecret")}
+    return {**entry, **found, "clientSecretExpiresAt": registration.get("expiresAt")}
+
+
+def _start_url_hash(start_url: Any) -> str:
+    """How the IDE names a registration; SHA-1 is its choice and protects nothing."""
+    return hashlib.sha1(orjson.dumps({"startUrl": str(start_url)}), usedforsecurity=False).hexdigest()
+
+
+def _kind(entry: dict[str, Any], values: dict[str, Any], api_key: str | None) -> str:
+    method = (_clean("authMethod", entry.get("authMethod")) or _clean("auth", entry.get("auth")) or "").lower()
+    if not method:
+        return "api_key" if api_key else "idc" if values["client_id"] and values["client_secret"] else "social"
+    if method not in KIND_OF:
+        raise InvalidLogin(f"its authMethod is {method!r}, which is not supported; supported are social, idc and api_key")
+    return KIND_OF[method]
 
 
 def _camel(name: str) -> str:
     head, *rest = str(name).split("_")
-    return head + "".join(part.title() for part in rest)
+    return head + "".join(part[:1].upper() + part[1:] for part in rest)
 
 
-def _clean(value: Any) -> str | None:
+def _clean(name: str, value: Any) -> str | None:
     """Pasted values come with quotes and blanks around them."""
     if not isinstance(value, str):
         return None
-    return value.strip().strip("\"'").strip() or None
+    text = value.strip().strip("\"'").strip()
+    if not text.isprintable():
+        raise InvalidLogin(f"{name} holds a line break or another character that cannot be seen: copy it again, as one line")
+    return text or None
 
 
-def epoch_seconds(value: Any) -> float | None:
-    """An ISO instant, epoch seconds or epoch milliseconds; None for anything else, which then counts as expired."""
-    if isinstance(value, int | float) and not isinstance(value, bool):
-        return float(value) / 1000 if value > 1e11 else float(value)
-    if isinstance(value, str):
-        try:
-            return datetime.fromisoformat(value.strip()).timestamp()
-        except ValueError:
-            return None
-    return None
+def _priority(value: Any) -> int:
+    return min(max(value, -LARGEST_PRIORITY), LARGEST_PRIORITY) if type(value) is int else 0
 
 
-def _label(kind: str, provider: str | None, secret: str | None) -> str:
-    return f"{provider or kind} …{(secret or '')[-4:]}"
+def _proxy_url(entry: dict[str, Any]) -> str | None:
+    """kiro.rs keeps a proxy's name and password apart from its address."""
+    url, name = _clean("proxyUrl", entry.get("proxyUrl")), _clean("proxyUsername", entry.get("proxyUsername"))
+    if url is None or name is None or "://" not in url or "@" in url:
+        return url
+    password = _clean("proxyPassword", entry.get("proxyPassword")) or ""
+    scheme, _, rest = url.partition("://")
+    return f"{scheme}://{quote(name, safe='')}:{quote(password, safe='')}@{rest}"
+
+
+# -- an entry and its credential --
+
+
+def _places(entries: Iterable[Entry], source: str) -> dict[int, str]:
+    """Where each entry stands. Several logins may share one e-mail (Google and Builder ID): the second of them is `…#2`."""
+    seen: Counter[str] = Counter()
+    places = {}
+    for entry in entries:
+        email = (entry.login.email or "").lower() if entry.login else ""
+        seen[email] += 1
+        times = f"#{seen[email]}" if email and seen[email] > 1 else ""
+        places[entry.index] = f"{source}#{email or entry.index}{times}"
+    return places
+
+
+def _imported_from(place: str, stored: Iterable[Credential], taken: set[int]) -> Credential | None:
+    return next((each for each in stored if each.import_source == place and each.id not in taken), None)
+
+
+def _remember(store: CredentialStore, credential: Credential, login: Login, place: str, *, dry_run: bool) -> None:
+    """A known entry that moved in its file takes its credential along: the next change at this place is this login's."""
+    if not dry_run and (credential.import_source, credential.import_fingerprint) != (place, login.fingerprint):
+        store.seen_in_file(credential.id, import_source=place, import_fingerprint=login.fingerprint)
+
+
+def _take(
+    entry: Entry, before: Credential | None, place: str, store: CredentialStore, *, dry_run: bool
+) -> tuple[int | None, str]:
+    """Store an entry that is not known, in the place of `before` if there is one; the credential's id and the outcome."""
+    assert entry.login is not None
+    if dry_run:
+        return (before.id, "replaced") if before else (None, "new")
+    try:
+        if before is not None and store.sign_in_again(before, entry.login):
+            return before.id, "replaced"
+        health = Health(State.DISABLED, None, "disabled in the file it came from") if entry.disabled else None
+        return store.add(entry.login, health=health, import_source=place, subscription_title=entry.plan), "new"
+    except DuplicateCredential as duplicate:  # another worker was faster, or the file holds it twice
+        return duplicate.id, "known"
+
+
+def _verdict(entry: Entry, id_: int | None, outcome: str) -> Verdict:
+    assert entry.login is not None
+    return Verdict(entry.index, entry.login, id_, outcome, "; ".join(remarks(entry.login)) or None)

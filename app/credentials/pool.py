@@ -3,6 +3,8 @@
 Inside a process one task refreshes a credential and everybody else waits for it; the task belongs to nobody's request, so a
 client that leaves does not stop it. Between processes and machines the right to refresh is a claim (see `store`). Tokens are
 committed before they are used. A token that expires soon is refreshed behind the request's back while the old one serves.
+A request without trouble writes nothing.
+Source: reliability 3.1; what an error means to a credential stands in the drawing of `app.errors`.
 """
 
 from __future__ import annotations
@@ -15,38 +17,36 @@ import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from app.credentials.credential import Credential, Freshness
-from app.credentials.lifecycle import Happening, State
+from app.credentials import lifecycle
+from app.credentials.credential import Credential, Freshness, State, Tokens
+from app.credentials.lifecycle import Happening, Health, advance, next_reset, refreshable, usable
 from app.credentials.refresh import Sender, refresh
-from app.credentials.scheduler import choose, standing_of
-from app.credentials.store import LEASE_SECONDS, CredentialStore, Tokens
+from app.credentials.scheduler import choose, standing
+from app.credentials.store import LEASE_SECONDS, Claim, CredentialStore
 from app.errors import (
     AccountSuspended,
     EventStreamError,
     GatewayError,
-    NoUsableCredential,
     QuotaExhausted,
     RefreshFailed,
     RefreshTokenRejected,
     RefreshUnclear,
     StorageUnavailable,
     Throttled,
-    TokenRejected,
     UpstreamError,
     UpstreamRefused,
-    UpstreamUnavailable,
 )
 from app.kiro.endpoints import ClientIdentity
+from app.kiro.failures import CAPACITY_REASONS
 from app.runtime.tasks import Task, spawn
 
 log = logging.getLogger(__name__)
 
 SAVE_SECONDS = 30.0
+SAVE_AGAIN_SECONDS = 0.25
 WAIT_LOW_SECONDS, WAIT_HIGH_SECONDS = 0.03, 0.1
-# Reasons that are the model's or the request's, not the credential's.
-NOT_THE_CREDENTIALS_FAULT = frozenset(
-    {"INSUFFICIENT_MODEL_CAPACITY", "MODEL_TEMPORARILY_UNAVAILABLE", "INSUFFICIENT_THROUGHPUT"}
-)
+# How long an early refresh that failed is left alone while the old token serves.
+EARLY_AGAIN_SECONDS = 30.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +58,10 @@ class Lease:
 
 
 class Pool:
-    """One object per process. owner: names this process in claims; clock: epoch seconds."""
+    """One object per process.
+
+    clock: epoch seconds. start: runs a function beside its caller and lets others wait for it.
+    """
 
     def __init__(
         self,
@@ -76,72 +79,107 @@ class Pool:
         self._start = start
         self._owner = f"{os.uname().nodename}:{os.getpid()}:{uuid.uuid4().hex[:8]}"
         self._refreshes: dict[int, Task[Credential]] = {}
+        self._early_again_at: dict[int, float] = {}
 
     def usable_count(self) -> int:
-        """How many credentials are ready."""
+        """How many credentials may be chosen."""
         now = self._clock()
-        return sum(standing_of(each, now).state is State.READY for each in self._store.all())
+        return sum(usable(each, now) for each in self._store.all())
 
     def lend(self, excluded: frozenset[int] = frozenset()) -> Lease:
         """Choose a credential and see that its token can be used.
 
         Raises NoUsableCredential, AllCoolingDown, AllExhausted, or RefreshFailed (with `credential_id`).
         """
-        choice = choose(self._store.all(), now=self._clock(), excluded=excluded)
+        now = self._clock()
+        choice = choose(self._store.all(), now=now, excluded=excluded)
         credential = choice.credential
-        freshness = credential.freshness(self._clock())
+        freshness = credential.freshness(now)
         if freshness is Freshness.EXPIRED:
             return Lease(self._refreshed(credential), f"{choice.reason}, token refreshed")
-        if freshness is Freshness.EXPIRING:
+        if freshness is Freshness.EXPIRING and self._may_refresh_early(credential, now):
             self._refresh_task(credential)
         return Lease(credential, choice.reason)
 
     def renew(self, lease: Lease) -> Lease:
         """New tokens for a credential whose access token was refused; RefreshFailed when there are none."""
-        stored = self._store.get(lease.credential.id)
-        if stored is None:
-            raise NoUsableCredential
-        if stored.access_token != lease.credential.access_token:  # somebody was faster
-            return Lease(stored, "token renewed by another request")
-        return Lease(self._refreshed(stored), "token refused, refreshed")
+        refused = lease.credential
+        stored, now = self._store.get(refused.id), self._clock()
+        if stored is not None and stored.version != refused.version and usable(stored, now):
+            if stored.freshness(now) is not Freshness.EXPIRED:
+                return Lease(stored, "token renewed by another request")
+            refused = stored
+        try:
+            return Lease(self._refreshed(refused), "token refused, refreshed")
+        except RefreshFailed as error:
+            # By its date the token is still good: nothing else would keep the next request from it.
+            self._happened(refused.id, lifecycle.Failed(error.message))
+            raise
 
     def succeed(self, lease: Lease) -> None:
         """An answer was passed on whole. Touches the database only when something had gone wrong before."""
-        credential = lease.credential
-        if credential.failure_count or credential.state != State.READY.value:
-            self._happened(credential.id, Happening.SUCCEEDED)
+        before = Health.of(lease.credential)
+        if advance(before, lifecycle.Succeeded(), self._clock()) != before:
+            self._happened(lease.credential.id, lifecycle.Succeeded())
 
     def fail(self, lease: Lease, error: GatewayError) -> None:
         """An attempt failed; what that means for the credential depends on the error's type."""
-        id_, now = lease.credential.id, self._clock()
-        if isinstance(error, AccountSuspended):
-            self._happened(id_, Happening.ACCOUNT_LOCKED, reason=error.message)
-        elif isinstance(error, QuotaExhausted):
-            self._happened(id_, Happening.QUOTA_USED_UP, until=lease.credential.next_reset_at, reason=error.message)
-        elif isinstance(error, Throttled):
-            until = now + error.retry_after_seconds if error.retry_after_seconds else None
-            self._happened(id_, Happening.THROTTLED, until=until, reason=error.message)
-        elif isinstance(error, UpstreamRefused | EventStreamError | RefreshFailed):
-            return  # the request's fault, the network's, or told already
-        elif isinstance(error, UpstreamUnavailable) and error.reason in NOT_THE_CREDENTIALS_FAULT:
-            return
-        elif isinstance(error, TokenRejected | UpstreamError):
-            self._happened(id_, Happening.FAILED, reason=error.message)
-
-    def refreshing(self) -> int:
-        """How many refreshes are in flight in this process."""
-        return sum(not task.done for task in self._refreshes.values())
+        happening = self._meaning(lease.credential, error)
+        if happening is not None:
+            self._happened(lease.credential.id, happening)
 
     def join_refreshes(self, timeout_seconds: float) -> None:
         """Wait for refreshes in flight: a rotated token that is not saved is lost."""
         deadline = time.monotonic() + timeout_seconds
         running = [task for task in self._refreshes.values() if not task.done]
         if running:
-            log.warning("waiting for %d token refreshes before leaving", len(running))
+            log.warning("waiting up to %.0f s for %d token refreshes before leaving", timeout_seconds, len(running))
         for task in running:
             task.join(max(deadline - time.monotonic(), 0.0))
 
+    # -- health --
+
+    def _meaning(self, credential: Credential, error: GatewayError) -> Happening | None:
+        """None for what is the request's fault, the network's way, the model's, or was told already."""
+        match error:
+            case AccountSuspended():
+                return lifecycle.AccountLocked(error.message)
+            case QuotaExhausted():
+                return lifecycle.QuotaUsedUp(self._reset_at(credential, error), error.message)
+            case Throttled():
+                return lifecycle.Throttled(error.retry_after_seconds, error.message)
+            case UpstreamRefused() | EventStreamError():
+                return None
+            case UpstreamError() if error.reason in CAPACITY_REASONS:
+                return None
+            case UpstreamError():
+                return lifecycle.Failed(error.message)
+        return None
+
+    def _reset_at(self, credential: Credential, error: QuotaExhausted) -> float:
+        now, known = self._clock(), credential.next_reset_at
+        if known is not None and known > now:
+            return known
+        return next_reset(now, daily=error.reason == "DAILY_REQUEST_COUNT")
+
+    def _happened(self, id_: int, happening: Happening) -> None:
+        """Store a change of state; a database that is away must not fail the request."""
+        try:
+            change = self._store.happened(id_, happening)
+        except StorageUnavailable:
+            log.error("the state of credential %d could not be stored after %s", id_, type(happening).__name__)
+            return
+        if change is not None and change[0].state is not change[1].state:
+            self._log_state(id_, change[1])
+
+    def _log_state(self, id_: int, health: Health) -> None:
+        level = logging.INFO if health.state is State.READY else logging.WARNING
+        log.log(level, "credential %d is %s now%s", id_, health.state, f": {health.reason}" if health.reason else "")
+
     # -- refreshing --
+
+    def _may_refresh_early(self, credential: Credential, now: float) -> bool:
+        return refreshable(credential, now) and now >= self._early_again_at.get(credential.id, 0.0)
 
     def _refreshed(self, credential: Credential) -> Credential:
         try:
@@ -158,79 +196,101 @@ class Pool:
         return task
 
     def _refresh(self, read: Credential) -> Credential:
-        """Refresh by claim; whoever does not get the claim waits for the holder's result.
+        """Tokens newer than those in `read`: from whoever holds the claim, or traded here once it is free.
 
-        A dead holder's claim runs out; its `attempt_at` says that its refresh may have consumed the token.
+        A holder that died keeps the claim until it runs out.
         """
         deadline = time.monotonic() + LEASE_SECONDS * 2
         while time.monotonic() < deadline:
-            stored = self._store.get(read.id)
+            stored, now = self._store.get(read.id), self._clock()
             if stored is None:
-                raise NoUsableCredential
-            if stored.version != read.version and stored.freshness(self._clock()) is not Freshness.EXPIRED:
+                raise RefreshFailed(f"Credential {read.id} was removed meanwhile")
+            if stored.version != read.version and usable(stored, now) and stored.freshness(now) is not Freshness.EXPIRED:
                 return stored
-            if stored.state == State.REJECTED.value:
-                raise RefreshTokenRejected(stored.state_reason)
-            if self._store.claim(stored.id, stored.version, self._owner):
-                return self._refresh_claimed(stored, may_be_consumed=stored.attempt_at is not None)
-            if stored.freshness(self._clock()) is not Freshness.EXPIRED and stored.version == read.version:
-                return stored  # expiring only: the holder does it, the old token serves
+            if not refreshable(stored, now):
+                raise _refusal(stored, now)
+            claim = self._store.claim(stored.id, stored.version, self._owner)
+            if claim is not None:
+                return self._refresh_claimed(claim)
             time.sleep(random.uniform(WAIT_LOW_SECONDS, WAIT_HIGH_SECONDS))  # noqa: S311 - spreads waiters
         raise RefreshFailed("Another worker has been refreshing this credential for too long")
 
-    def _refresh_claimed(self, credential: Credential, *, may_be_consumed: bool) -> Credential:
+    def _refresh_claimed(self, claim: Claim) -> Credential:
+        id_ = claim.credential.id
         try:
-            tokens = refresh(credential, self._http, self._identity(), now=self._clock)
+            tokens = refresh(claim.credential, self._http, self._identity(), now=self._clock)
         except RefreshTokenRejected as error:
-            return self._rejected(credential, error, may_be_consumed=may_be_consumed)
+            return self._rejected(claim, error)
         except RefreshUnclear as error:
-            self._store.unclaim(credential.id, credential.version, self._owner, keep_attempt=True)
-            self._happened(credential.id, Happening.REFRESH_UNCLEAR, reason=error.message)
+            return self._gave_up(claim, error, lifecycle.RefreshUnclear(error.message), consumed=True)
+        except RefreshFailed as error:
+            return self._gave_up(claim, error, self._postponed(claim.credential, error), consumed=claim.cut_off)
+        except BaseException:
+            self._give_back(claim, None, consumed=True)
             raise
-        except BaseException as error:
-            self._store.unclaim(credential.id, credential.version, self._owner, keep_attempt=may_be_consumed)
-            if isinstance(error, RefreshFailed):
-                self._happened(credential.id, Happening.FAILED, reason=error.message)
-            raise
-        self._save(credential, tokens)
-        stored = self._store.get(credential.id)
+        if self._save(claim, tokens):
+            log.info("refreshed the token of credential %d", id_)
+        stored = self._store.get(id_)
         if stored is None:
-            raise NoUsableCredential
-        log.info("refreshed the token of credential %d", credential.id)
+            raise RefreshFailed(f"Credential {id_} was removed meanwhile")
         return stored
 
-    def _rejected(self, credential: Credential, error: RefreshTokenRejected, *, may_be_consumed: bool) -> Credential:
-        """Read the row again first: another worker or machine may have rotated the token meanwhile."""
-        stored = self._store.get(credential.id)
-        if stored is not None and stored.version != credential.version:
-            return stored
-        self._store.unclaim(credential.id, credential.version, self._owner)
-        reason = error.message
-        if may_be_consumed:
-            reason = "a refresh was cut off before its tokens were stored and has consumed the refresh token: sign in again"
-        self._happened(credential.id, Happening.REFRESH_DEAD, reason=reason)
-        raise RefreshTokenRejected(reason) from error
+    def _postponed(self, credential: Credential, error: RefreshFailed) -> Happening | None:
+        """An early refresh that failed costs nothing while the old token serves; one that is needed rests the credential."""
+        now = self._clock()
+        if credential.freshness(now) is Freshness.EXPIRED or credential.state is State.UNCERTAIN:
+            return lifecycle.RefreshPostponed(error.message, error.retry_after_seconds)
+        self._early_again_at[credential.id] = now + max(EARLY_AGAIN_SECONDS, error.retry_after_seconds or 0.0)
+        return None
 
-    def _save(self, credential: Credential, tokens: Tokens) -> None:
+    def _rejected(self, claim: Claim, error: RefreshTokenRejected) -> Credential:
+        """The row decides, not the answer: another worker or machine may have rotated the token meanwhile."""
+        reason = error.message
+        if claim.cut_off:
+            reason = (
+                "an earlier refresh was cut off before its tokens were stored and consumed the refresh token: sign in again"
+            )
+        return self._gave_up(claim, RefreshTokenRejected(reason), lifecycle.RefreshDead(reason), consumed=False)
+
+    def _gave_up(self, claim: Claim, error: RefreshFailed, happening: Happening | None, *, consumed: bool) -> Credential:
+        """End a refresh that brought nothing: newer tokens of somebody else, else `error`."""
+        stored = self._give_back(claim, happening, consumed=consumed)
+        if stored is not None and stored.version != claim.credential.version:
+            return stored
+        log.warning("the token of credential %d was not refreshed: %s", claim.credential.id, error.message)
+        raise error
+
+    def _give_back(self, claim: Claim, happening: Happening | None, *, consumed: bool) -> Credential | None:
+        """As `store.give_back`; without the database the claim runs out by itself."""
+        try:
+            return self._store.give_back(claim, happening, consumed=consumed)
+        except StorageUnavailable:
+            log.error("how the refresh of credential %d ended could not be stored", claim.credential.id)
+            return None
+
+    def _save(self, claim: Claim, tokens: Tokens) -> bool:
         """Commit; a database that is locked or away is asked again, because these tokens exist nowhere else."""
-        deadline = time.monotonic() + SAVE_SECONDS
+        credential, deadline = claim.credential, time.monotonic() + SAVE_SECONDS
         while True:
             try:
-                if not self._store.save_tokens(credential.id, credential.version, tokens):
-                    log.warning("credential %d has newer tokens than the ones just refreshed; they stay", credential.id)
-                return
+                saved = self._store.save_tokens(credential.id, credential.version, tokens)
             except StorageUnavailable:
-                log.error("the new tokens of credential %d could not be stored yet; trying on", credential.id)
                 if time.monotonic() >= deadline:
+                    log.error("the new tokens of credential %d are lost: the database did not take them", credential.id)
                     raise
-                time.sleep(0.5)
+                log.error("the new tokens of credential %d could not be stored yet; trying on", credential.id)
+                time.sleep(SAVE_AGAIN_SECONDS)
+                continue
+            if not saved:
+                log.warning("credential %d got newer tokens while it was refreshed; those stay", credential.id)
+            return saved
 
-    def _happened(self, id_: int, happening: Happening, *, until: float | None = None, reason: str | None = None) -> None:
-        """Store a change of state; a database that is away must not fail the request."""
-        try:
-            standing = self._store.happened(id_, happening, until=until, reason=reason)
-        except StorageUnavailable:
-            log.error("the state of credential %d could not be stored: %s", id_, happening.value)
-            return
-        if standing is not None and standing.state is not State.READY:
-            log.warning("credential %d is %s: %s", id_, standing.state.value, standing.reason)
+
+def _refusal(credential: Credential, now: float) -> RefreshFailed:
+    """Why a credential is not refreshed as it stands."""
+    message = f"The credential {standing(credential, now)}"
+    if credential.state is State.REJECTED:
+        return RefreshTokenRejected(credential.state_reason or message)
+    if credential.state is State.UNCERTAIN:
+        return RefreshUnclear(message)
+    return RefreshFailed(message)

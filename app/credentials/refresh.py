@@ -1,7 +1,7 @@
 """Trading a refresh token for new tokens: one function per kind of login.
 
 In: a credential and a way to send. Out: `Tokens`, or RefreshTokenRejected (a person must sign in again), RefreshUnclear (it was
-sent and nobody knows how it ended), RefreshFailed (nothing was changed, try later). Stores nothing.
+sent and nobody knows how it ended), RefreshFailed (nothing was changed, try later). Stores nothing and never tries twice.
 Source: protocol 1.6 and 1.7.
 """
 
@@ -14,14 +14,14 @@ from typing import Any, Protocol
 
 import orjson
 
-from app.credentials.credential import Credential
-from app.credentials.store import Tokens
+from app.credentials.credential import Credential, Tokens
 from app.errors import RefreshFailed, RefreshTokenRejected, RefreshUnclear
 from app.kiro.endpoints import DEFAULT_REGION, ClientIdentity, HttpCall, idc_refresh_call, social_refresh_call
 from app.upstream.http import HttpAnswer, TransportFailed
 
 REFRESH_SECONDS = 60.0
 DEFAULT_EXPIRES_IN_SECONDS = 3600.0
+MAX_SAID_CHARACTERS = 200
 REJECTED_ERRORS = frozenset({"invalid_grant", "invalid_client", "unauthorized_client", "access_denied", "expired_token"})
 REJECTED_TYPES = ("UnauthorizedClientException", "ExpiredTokenException", "InvalidGrantException", "InvalidClientException")
 
@@ -36,14 +36,15 @@ def refresh(credential: Credential, http: Sender, identity: ClientIdentity, *, n
     """New tokens for a credential. Raises RefreshTokenRejected, RefreshUnclear or RefreshFailed."""
     make = _CALLS.get(credential.kind)
     if make is None:
-        raise RefreshFailed(f"tokens of kind {credential.kind} cannot be refreshed by this version")
+        raise RefreshFailed(f"A login of kind {credential.kind} has no token that could be refreshed")
+    asked_at = now()  # the lifetime may count from here; a minute too early is better than a minute too late
     try:
         answer = http.send(make(credential, identity), proxy_url=credential.proxy_url, timeout_seconds=REFRESH_SECONDS)
     except TransportFailed as error:
         if error.sent:
             raise RefreshUnclear from error
         raise RefreshFailed(f"The token could not be refreshed: {error.message}") from error
-    return _tokens(answer, now())
+    return _tokens(answer, credential, asked_at)
 
 
 def _social(credential: Credential, identity: ClientIdentity) -> HttpCall:
@@ -69,24 +70,33 @@ def _idc(credential: Credential, identity: ClientIdentity) -> HttpCall:
 _CALLS: dict[str, Callable[[Credential, ClientIdentity], HttpCall]] = {"social": _social, "idc": _idc}
 
 
-def _tokens(answer: HttpAnswer, now: float) -> Tokens:
-    try:
-        body = orjson.loads(answer.body)
-    except orjson.JSONDecodeError:
-        body = {}
-    if not isinstance(body, dict):
-        body = {}
+def _tokens(answer: HttpAnswer, credential: Credential, asked_at: float) -> Tokens:
+    body = _parse(answer.body)
     if answer.status == 200:
-        access_token = body.get("accessToken")
-        if not isinstance(access_token, str) or not access_token:
+        access_token = _text(body.get("accessToken"))
+        if access_token is None:
             # 200 without a token: the old one may be gone.
             raise RefreshUnclear("The refresh was answered without a token; the refresh token may have been consumed")
-        expires_in = body.get("expiresIn")
-        seconds = float(expires_in) if isinstance(expires_in, int | float) and expires_in > 0 else DEFAULT_EXPIRES_IN_SECONDS
-        return Tokens(access_token, _text(body.get("refreshToken")), now + seconds, _text(body.get("profileArn")))
+        return Tokens(access_token, _text(body.get("refreshToken")), asked_at + _lifetime(body), _text(body.get("profileArn")))
+    said = _said(body, credential) or f"status {answer.status}"
     if _is_final(answer.status, body):
-        raise RefreshTokenRejected(f"The refresh token is no longer accepted ({_said(body, answer.status)}): sign in again")
-    raise RefreshFailed(f"The token could not be refreshed: {_said(body, answer.status)}")
+        raise RefreshTokenRejected(f"The refresh token is no longer accepted ({said}): sign in again")
+    raise RefreshFailed(f"The token could not be refreshed: {said}", retry_after_seconds=_retry_after(answer))
+
+
+def _parse(body: bytes) -> dict[str, Any]:
+    try:
+        parsed = orjson.loads(body)
+    except orjson.JSONDecodeError:
+        return {}
+    return parsed if isinstance(parsed, dict) else {}
+
+
+def _lifetime(body: dict[str, Any]) -> float:
+    seconds = body.get("expiresIn")
+    if isinstance(seconds, bool) or not isinstance(seconds, int | float) or seconds <= 0:
+        return DEFAULT_EXPIRES_IN_SECONDS
+    return float(seconds)
 
 
 def _is_final(status: int, body: dict[str, Any]) -> bool:
@@ -103,11 +113,18 @@ def _is_final(status: int, body: dict[str, Any]) -> bool:
     )
 
 
-def _said(body: dict[str, Any], status: int) -> str:
-    for name in ("error_description", "message", "error"):
-        if isinstance(body.get(name), str) and body[name]:
-            return str(body[name])[:200]
-    return f"status {status}"
+def _said(body: dict[str, Any], credential: Credential) -> str:
+    """The service's own words on one line, "" when there are none; an echoed secret is taken out of them."""
+    words = (body.get(name) for name in ("error_description", "message", "error"))
+    text = next((" ".join(each.split()) for each in words if isinstance(each, str) and each.strip()), "")
+    for secret in (credential.refresh_token, credential.access_token, credential.client_secret):
+        text = text.replace(secret, "…") if secret else text
+    return text[:MAX_SAID_CHARACTERS]
+
+
+def _retry_after(answer: HttpAnswer) -> int | None:
+    text = answer.headers.get("retry-after", "").strip()
+    return int(text[:6]) if text.isascii() and text.isdigit() else None
 
 
 def _text(value: Any) -> str | None:

@@ -1,78 +1,118 @@
-"""Which credential is next, and why. Pure: credentials and time in, a choice with its reason out."""
+"""Which credential serves next, and why that one.
+
+In: all credentials, the time, and those this request will not ask again. Out: a choice with its reason in words, or one of the
+four errors that say why there is none. Pure. The order is fixed: lowest priority number first, then the oldest.
+"""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from app.credentials.credential import Credential
-from app.credentials.lifecycle import Standing, State, settled
-from app.errors import AllCoolingDown, AllExhausted, NoUsableCredential
+from app.credentials.credential import Credential, State
+from app.credentials.lifecycle import Health, Waited, advance, usable
+from app.errors import AllCoolingDown, AllExhausted, GatewayError, NoUsableCredential
 
-ADVICE = {
-    State.REJECTED: "sign in again",
-    State.SUSPENDED: "see the account's page at Kiro, then enable it",
-    State.DISABLED: "enable it",
-    State.UNCERTAIN: "its refresh ended unclear; wait a minute or sign in again",
-}
+LONGEST_RETRY_AFTER_SECONDS = 120
 
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """reason: one line for the request record."""
+    """The credential to use and why, for the request record."""
 
     credential: Credential
     reason: str
 
 
-def standing_of(credential: Credential, now: float) -> Standing:
-    """A credential's state at `now`."""
-    stored = Standing(State(credential.state), credential.state_until, credential.state_reason, credential.failure_count)
-    return settled(stored, now)
-
-
 def choose(credentials: Iterable[Credential], *, now: float, excluded: frozenset[int] = frozenset()) -> Choice:
-    """The first READY credential by priority (lowest number), then id.
+    """The first usable credential by (priority, id).
 
-    excluded: ids this request has done with.
-    Raises AllCoolingDown, AllExhausted or NoUsableCredential when there is none.
+    Raises AllCoolingDown, AllExhausted or NoUsableCredential.
     """
-    everyone = list(credentials)
-    ready = [each for each in everyone if standing_of(each, now).state is State.READY]
-    # A refresh that ended unclear is tried once more when its time is over and nothing better is left.
-    ready = ready or [each for each in everyone if _may_be_tried(standing_of(each, now), now)]
-    candidates = [each for each in ready if each.id not in excluded]
-    if candidates:
-        chosen = min(candidates, key=lambda each: (each.priority, each.id))
-        others = f"{len(candidates)} of {len(everyone)} ready"
-        failed = f", {len(excluded)} left out in this request" if excluded else ""
-        return Choice(chosen, f"priority {chosen.priority}, {others}{failed}")
-    raise _nobody(everyone, ready, now)
+    passed_over: list[str] = []
+    everyone = sorted(credentials, key=lambda credential: (credential.priority, credential.id))
+    for credential in everyone:
+        if credential.id in excluded:
+            passed_over.append(f"{credential.id} was tried")
+        elif not usable(credential, now):
+            passed_over.append(f"{credential.id} {standing(credential, now)}")
+        else:
+            reason = f"first by priority ({credential.priority})"
+            return Choice(credential, f"{reason}; passed over: {', '.join(passed_over)}" if passed_over else reason)
+    raise _why_none(everyone, now)
 
 
-def _may_be_tried(standing: Standing, now: float) -> bool:
-    return standing.state is State.UNCERTAIN and (standing.until is None or standing.until <= now)
+def standing(credential: Credential, now: float) -> str:
+    """How it stands, in words without a token."""
+    health = advance(Health.of(credential), Waited(), now)
+    until = health.until
+    match health.state:
+        case State.READY:
+            return "is ready"
+        case State.COOLING_DOWN if until is not None:
+            return f"cools down for {math.ceil(until - now)} s"
+        case State.EXHAUSTED if until is not None:
+            return f"is used up until {moment(until)}"
+        case State.UNCERTAIN if until is not None:
+            when = f"is tried again in {math.ceil(until - now)} s" if until > now else "is tried again when it is needed"
+            return f"had a refresh that ended unclear and {when}"
+        case State.REJECTED:
+            return "must be signed in again"
+        case State.SUSPENDED:
+            return "is suspended by Kiro"
+        case other:
+            return f"is {other.replace('_', ' ')}"
 
 
-def _nobody(everyone: list[Credential], ready: list[Credential], now: float) -> Exception:
-    if not everyone:
-        return NoUsableCredential("No Kiro credential is stored: add one with `flask --app wsgi credentials add`")
-    if ready:
-        return NoUsableCredential("Every ready Kiro credential has failed for this request; try again")
-    standings = [standing_of(each, now) for each in everyone]
-    cooling = [each.until for each in standings if each.state is State.COOLING_DOWN and each.until is not None]
-    if cooling:
-        seconds = math.ceil(min(cooling) - now)
+def moment(at: float) -> str:
+    """An instant for people."""
+    return datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%d %H:%M UTC")
+
+
+def _why_none(credentials: Sequence[Credential], now: float) -> GatewayError:
+    """What comes back soonest decides which of the errors it is."""
+    if not credentials:
+        return NoUsableCredential(
+            "No Kiro credential is stored: add one with `flask --app wsgi credentials add`, "
+            "or name a file in KIRO_CREDENTIALS_FILE"
+        )
+    resting = [
+        credential.state_until
+        for credential in credentials
+        if credential.state in (State.COOLING_DOWN, State.UNCERTAIN) and credential.state_until and credential.state_until > now
+    ]
+    if resting:
+        seconds = max(math.ceil(min(resting) - now), 1)
         return AllCoolingDown(
             f"Every Kiro credential is cooling down; the first is back in {seconds} s",
-            retry_after_seconds=seconds if 1 <= seconds <= 120 else None,
+            retry_after_seconds=seconds if seconds <= LONGEST_RETRY_AFTER_SECONDS else None,
         )
-    exhausted = [each.until for each in standings if each.state is State.EXHAUSTED and each.until is not None]
+    exhausted = [
+        credential.state_until
+        for credential in credentials
+        if credential.state is State.EXHAUSTED and credential.state_until and credential.state_until > now
+    ]
     if exhausted:
-        date = datetime.fromtimestamp(min(exhausted), UTC).strftime("%Y-%m-%d %H:%M UTC")
-        return AllExhausted(f"The quota of every Kiro credential is used up; the first is reset on {date}")
-    counts = {state: sum(each.state is state for each in standings) for state in ADVICE}
-    parts = [f"{count} {state.value} ({ADVICE[state]})" for state, count in counts.items() if count]
-    return NoUsableCredential(f"No Kiro credential can be used: {', '.join(parts)}; see `flask --app wsgi credentials list`")
+        return AllExhausted(f"The quota of every Kiro credential is used up; the first resets at {moment(min(exhausted))}")
+    stuck = [_remedy(credential) for credential in credentials if not usable(credential, now)]
+    if len(stuck) < len(credentials):
+        return NoUsableCredential(
+            "Every usable Kiro credential failed for this request: see why with `flask --app wsgi requests`"
+        )
+    return NoUsableCredential(f"No usable Kiro credential: {'; '.join(stuck)}")
+
+
+def _remedy(credential: Credential) -> str:
+    """What a person does about it."""
+    id_ = credential.id
+    match credential.state:
+        case State.DISABLED:
+            return f"{id_} is disabled (`flask --app wsgi credentials enable {id_}`)"
+        case State.SUSPENDED:
+            return (
+                f"{id_} is suspended by Kiro (see the account's page there, then `flask --app wsgi credentials enable {id_}`)"
+            )
+        case _:
+            return f"{id_} must be signed in again (bring its new token: `flask --app wsgi credentials add --replace {id_}`)"

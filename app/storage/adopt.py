@@ -12,12 +12,13 @@ import os
 import sqlite3
 import time
 from contextlib import closing
-from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from sqlalchemy import Connection, Engine, insert, inspect, text
 
+from app.credentials.credential import State, epoch_seconds, fingerprint
+from app.kiro.endpoints import derive_machine_id
 from app.storage.tables import AdminRow, CredentialRow, SettingRow
 
 log = logging.getLogger(__name__)
@@ -65,8 +66,7 @@ def take_over(engine: Engine) -> None:
         tables = set(inspect(connection).get_table_names())
         if f"{OLD_PREFIX}credentials" not in tables:
             return
-        credentials = [_credential(row) for row in _rows(connection, "credentials")]
-        credentials = [credential for credential in credentials if credential["refresh_token"]]
+        credentials = _credentials(_rows(connection, "credentials"))
         if credentials:
             connection.execute(insert(CredentialRow), credentials)
         settings = {row["key"]: row["value"] for row in _rows(connection, "settings")}
@@ -99,31 +99,39 @@ def _rows(connection: Connection, name: str) -> list[dict[str, Any]]:
     return [dict(row) for row in connection.execute(statement).mappings()]
 
 
+def _credentials(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Rows that can be refreshed; a login the original stored twice is brought along once, as its first row."""
+    logins: dict[str, dict[str, Any]] = {}
+    for row in rows:
+        if row.get("refresh_token"):
+            logins.setdefault(row["refresh_token"], row)
+    return [_credential(row) for row in logins.values()]
+
+
 def _credential(row: dict[str, Any]) -> dict[str, Any]:
     now = time.time()
     method = str(row.get("auth_method") or "").lower()
     has_client = bool(row.get("client_id") and row.get("client_secret"))
-    kind = "idc" if method in {"idc", "builder-id", "iam"} or (not method and has_client) else "social"
     disabled = bool(row.get("disabled"))
     return {
         "id": row["id"],
-        "kind": kind,
-        "label": row.get("email") or None,
+        "kind": "idc" if method in {"idc", "builder-id", "iam"} or (not method and has_client) else "social",
         "email": row.get("email") or None,
         "access_token": row.get("access_token") or None,
-        "refresh_token": row.get("refresh_token") or None,
+        "refresh_token": row["refresh_token"],
+        "import_fingerprint": fingerprint(row["refresh_token"]),
         "expires_at": epoch_seconds(row.get("expires_at")),
         "client_id": row.get("client_id") or None,
         "client_secret": row.get("client_secret") or None,
         "profile_arn": row.get("profile_arn") or None,
         "auth_region": row.get("region") or None,
-        "machine_id": row.get("machine_id") or None,
+        "machine_id": derive_machine_id(row.get("machine_id"), row["refresh_token"]),
         "proxy_url": row.get("proxy_url") or None,
         "priority": row.get("priority") or 0,
         "subscription_title": row.get("subscription_title") or None,
         "current_usage": row.get("current_usage"),
         "usage_limit": row.get("usage_limit"),
-        "state": "disabled" if disabled else "ready",
+        "state": (State.DISABLED if disabled else State.READY).value,
         "state_reason": "disabled in the original" if disabled else None,
         "failure_count": 0,
         "success_count": 0,
@@ -136,13 +144,3 @@ def _credential(row: dict[str, Any]) -> dict[str, Any]:
 def _user(row: dict[str, Any]) -> dict[str, Any]:
     now = time.time()
     return {"username": row["username"], "password_hash": row["password_hash"], "created_at": now, "updated_at": now}
-
-
-def epoch_seconds(value: str | None) -> float | None:
-    """RFC 3339 as epoch seconds; None for what cannot be read, which then counts as expired."""
-    if not value:
-        return None
-    try:
-        return datetime.fromisoformat(value).timestamp()
-    except ValueError:
-        return None
