@@ -37,7 +37,7 @@ class Body:
         self.socket.settimeout(0.0)
         try:
             self._ahead: bytes = reader.peek()
-        except (ssl.SSLWantReadError, BlockingIOError):
+        except OSError:  # nothing was read ahead; if the connection is broken, receive() says so
             self._ahead = b""
         self._at_end = False
 

@@ -12,10 +12,10 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from app.credentials.credential import Credential
-from app.errors import GatewayError, TruncatedStream, UpstreamUnavailable
+from app.errors import GatewayError, TruncatedStream, UpstreamRefused, UpstreamUnavailable
 from app.kiro import failures
 from app.kiro.endpoints import ClientIdentity, api_region, chat_call
-from app.kiro.events import Ignored, KiroEvent, Unknown, parse_event
+from app.kiro.events import ContentLengthExceeded, Ignored, KiroEvent, Unknown, parse_event
 from app.kiro.eventstream import FrameDecoder
 from app.kiro.request import KiroRequest, serialise
 from app.runtime.clock import TimeLimit, limit
@@ -116,6 +116,8 @@ class ChatClient:
             meant = False
             try:
                 for event in answer.receive():
+                    if isinstance(event, ContentLengthExceeded) and not meant:
+                        raise UpstreamRefused("prompt is too long", reason=failures.PROMPT_TOO_LONG)
                     answer.first_events.append(event)
                     meant = meant or not isinstance(event, Ignored | Unknown)
             except GatewayError as error:

@@ -43,7 +43,5 @@ def gateway(simulator: Simulator, credentials_file: Path, tmp_path_factory: pyte
     for name, value in {"first_ping_seconds": "1", "ping_seconds": "1"}.items():
         done = flask_command(folder, "settings", "set", name, value)
         assert done.returncode == 0, done.stderr
-    with running_gateway(
-        folder, upstream_url=simulator.url, workers=2, KIRO_CREDENTIALS_FILE=str(credentials_file)
-    ) as running:
+    with running_gateway(folder, upstream_url=simulator.url, workers=2, KIRO_CREDENTIALS_FILE=str(credentials_file)) as running:
         yield running

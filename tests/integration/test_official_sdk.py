@@ -37,7 +37,9 @@ def png(width: int, height: int) -> bytes:
 
 
 def test_whole_text(gateway: Gateway, simulator: Simulator) -> None:
-    simulator.script([{"events": [["assistantResponseEvent", {"content": "Hello "}], ["assistantResponseEvent", {"content": "you"}]]}])
+    simulator.script(
+        [{"events": [["assistantResponseEvent", {"content": "Hello "}], ["assistantResponseEvent", {"content": "you"}]]}]
+    )
     message = gateway.sdk().messages.create(model=MODEL, max_tokens=100, messages=[{"role": "user", "content": "Hi"}])
     assert text_of(message) == "Hello you"
     assert message.stop_reason == "end_turn"
@@ -89,7 +91,14 @@ def test_a_tool_loop_with_two_parallel_calls(gateway: Gateway, simulator: Simula
 
 def test_streamed_thinking(gateway: Gateway, simulator: Simulator) -> None:
     simulator.script(
-        [{"events": [["assistantResponseEvent", {"content": piece}] for piece in ("<thin", "king>\nHm, ", "so.\n</thinking>\n\nYes", "!")]}]
+        [
+            {
+                "events": [
+                    ["assistantResponseEvent", {"content": piece}]
+                    for piece in ("<thin", "king>\nHm, ", "so.\n</thinking>\n\nYes", "!")
+                ]
+            }
+        ]
     )
     with gateway.sdk().messages.stream(
         model=MODEL,
