@@ -6,16 +6,18 @@ Exception and error frames are raised as the error they stand for. Source: proto
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from typing import Any
 
 import orjson
 
 from app.errors import MalformedEvent
 from app.kiro import failures
-from app.kiro.eventstream import Frame
+from app.kiro.eventstream import Frame, HeaderValue
+from app.kiro.payload import load, load_exactly
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,78 +125,77 @@ def parse_event(frame: Frame) -> KiroEvent:
     headers = frame.headers
     kind = headers.get(":message-type", "event")
     if kind == "event":
-        event_type = str(headers.get(":event-type", ""))
-        parser = _PARSERS.get(event_type)
-        if parser is None:
-            return Ignored(event_type) if event_type in IGNORED else Unknown(event_type)
-        try:
-            return parser(orjson.loads(frame.payload))
-        except (ValueError, TypeError, KeyError, AttributeError, InvalidOperation) as error:
-            raise MalformedEvent(f"Kiro's answer holds a {event_type} that cannot be read") from error
-    if kind == "exception":
-        exception_type = str(headers.get(":exception-type", "UnknownException"))
-        if exception_type.removeprefix("com.amazon.").endswith("ContentLengthExceededException"):
-            return ContentLengthExceeded()
-        raise failures.from_exception(exception_type, frame.payload)
-    if kind == "error":
-        code = str(headers.get(":error-code", "UnknownError"))
-        payload = frame.payload or orjson.dumps({"message": str(headers.get(":error-message", ""))})
-        raise failures.from_exception(code, payload)
+        return _event(str(headers.get(":event-type", "")), frame.payload)
+    if kind in ("exception", "error"):
+        return _failure(headers, frame.payload)
     return Unknown(str(kind))
 
 
-def _text(value: Any) -> str:
-    """A string, or nothing at all; anything else is a broken event."""
-    if value is None:
-        return ""
-    if isinstance(value, str):
-        return value
-    raise TypeError
+def _event(event_type: str, payload: bytes) -> KiroEvent:
+    # A quote inside a text is escaped, so this is only ever the name of a field.
+    if b'_type"' in payload and (error := failures.in_disguise(payload)) is not None:
+        raise error
+    parser = _PARSERS.get(event_type)
+    if parser is None:
+        return Ignored(event_type) if event_type in IGNORED else Unknown(event_type)
+    try:
+        return parser(payload)
+    except (ValueError, TypeError, KeyError, ArithmeticError) as error:
+        raise MalformedEvent(f"Kiro's answer holds a {event_type} that cannot be read") from error
 
 
-def _count(value: Any) -> int:
-    if value is None:
-        return 0
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        raise TypeError
-    return max(int(value), 0)
+def _failure(headers: Mapping[str, HeaderValue], payload: bytes) -> KiroEvent:
+    """An exception or error frame. The one exception that ends an answer instead of breaking it is an event."""
+    name = str(headers.get(":exception-type") or headers.get(":error-code") or "")
+    if not payload:
+        payload = orjson.dumps({"message": str(headers.get(":error-message", ""))})
+    if failures.exception_type(name, payload) == "contentlengthexceededexception":
+        return ContentLengthExceeded()
+    raise failures.from_exception(name, payload)
 
 
-def _assistant_text(payload: dict[str, Any]) -> AssistantText:
-    return AssistantText(_text(payload.get("content")))
+# -- the events; each parser takes the payload as it came --
 
 
-def _tool_use(payload: dict[str, Any]) -> ToolUseFragment:
-    """`input` is a fragment of JSON text; some peers have seen the complete object instead."""
-    input_ = payload.get("input")
+def _assistant_text(payload: bytes) -> AssistantText:
+    return AssistantText(_text(_object(payload).get("content")))
+
+
+def _tool_use(payload: bytes) -> ToolUseFragment:
+    """`input` is a fragment of JSON text; some peers have seen the complete object instead, an empty one says nothing."""
+    fields = _object(payload)
+    input_ = fields.get("input")
     if isinstance(input_, dict):
-        input_ = orjson.dumps(input_).decode()
-    tool_use_id, name = payload["toolUseId"], payload.get("name")
+        input_ = orjson.dumps(input_).decode() if input_ else ""
+    tool_use_id = fields["toolUseId"]
     if not isinstance(tool_use_id, str) or not tool_use_id:
         raise TypeError
-    return ToolUseFragment(tool_use_id, _text(name), _text(input_), payload.get("stop") is True)
+    return ToolUseFragment(tool_use_id, _text(fields.get("name")), _text(input_), fields.get("stop") is True)
 
 
-def _reasoning(payload: dict[str, Any]) -> Reasoning:
-    return Reasoning(_text(payload.get("text")), _text(payload.get("signature")), _text(payload.get("redactedContent")))
+def _reasoning(payload: bytes) -> Reasoning:
+    fields = _object(payload)
+    return Reasoning(_text(fields.get("text")), _text(fields.get("signature")), _text(fields.get("redactedContent")))
 
 
-def _context_usage(payload: dict[str, Any]) -> ContextUsage:
-    percent = payload["contextUsagePercentage"]
-    if isinstance(percent, bool) or not isinstance(percent, int | float):
+def _context_usage(payload: bytes) -> ContextUsage:
+    return ContextUsage(float(_number(_object(payload)["contextUsagePercentage"])))
+
+
+def _metering(payload: bytes) -> Metering:
+    fields = load_exactly(payload)
+    if not isinstance(fields, dict):
         raise TypeError
-    return ContextUsage(float(percent))
-
-
-def _metering(payload: dict[str, Any]) -> Metering:
-    usage = payload.get("usage")
-    if isinstance(usage, bool) or not isinstance(usage, int | float):
+    credits_ = fields.get("usage")
+    # The bounds leave room for any bill; an exponent of a million would be written out digit by digit later.
+    if not isinstance(credits_, Decimal) or (credits_ and not -30 <= credits_.adjusted() <= 15):
         raise TypeError
-    return Metering(Decimal(repr(usage)), _text(payload.get("unit")))
+    return Metering(credits_ if credits_ > 0 else Decimal(0), _text(fields.get("unit")))
 
 
-def _metadata(payload: dict[str, Any]) -> Metadata:
-    usage = payload.get("tokenUsage")
+def _metadata(payload: bytes) -> Metadata:
+    fields = _object(payload)
+    usage = _optional_object(fields.get("tokenUsage"))
     tokens = None
     if usage is not None:
         tokens = TokenUsage(
@@ -203,16 +204,21 @@ def _metadata(payload: dict[str, Any]) -> Metadata:
             cache_read=_count(usage.get("cacheReadInputTokens")),
             cache_write=_count(usage.get("cacheWriteInputTokens")),
         )
-    details = (payload.get("stopDetails") or {}).get("refusal")
-    refusal = Refusal(details.get("category"), details.get("explanation")) if isinstance(details, dict) else None
-    return Metadata(tokens, payload.get("stopReason"), refusal)
+    details = _optional_object(fields.get("stopDetails")) or {}
+    return Metadata(tokens, _optional_text(fields.get("stopReason")), _refusal(_optional_object(details.get("refusal"))))
 
 
-def _invalid_state(payload: dict[str, Any]) -> KiroEvent:
-    raise failures.from_exception("invalidStateEvent", orjson.dumps(payload))
+def _refusal(fields: dict[str, Any] | None) -> Refusal | None:
+    if fields is None:
+        return None
+    return Refusal(_optional_text(fields.get("category")), _optional_text(fields.get("explanation")))
 
 
-_PARSERS: dict[str, Callable[[dict[str, Any]], KiroEvent]] = {
+def _invalid_state(payload: bytes) -> KiroEvent:
+    raise failures.from_exception("invalidStateEvent", payload)
+
+
+_PARSERS: dict[str, Callable[[bytes], KiroEvent]] = {
     "assistantResponseEvent": _assistant_text,
     "toolUseEvent": _tool_use,
     "reasoningContentEvent": _reasoning,
@@ -221,3 +227,41 @@ _PARSERS: dict[str, Callable[[dict[str, Any]], KiroEvent]] = {
     "metadataEvent": _metadata,
     "invalidStateEvent": _invalid_state,
 }
+
+
+# -- values; anything of another type is a broken event --
+
+
+def _object(payload: bytes) -> dict[str, Any]:
+    fields = load(payload)
+    if not isinstance(fields, dict):
+        raise TypeError
+    return fields
+
+
+def _optional_object(value: Any) -> dict[str, Any] | None:
+    if value is None or isinstance(value, dict):
+        return value
+    raise TypeError
+
+
+def _text(value: Any) -> str:
+    """A string; nothing at all is an empty one."""
+    return _optional_text(value) or ""
+
+
+def _optional_text(value: Any) -> str | None:
+    if value is None or isinstance(value, str):
+        return value
+    raise TypeError
+
+
+def _number(value: Any) -> int | float:
+    """A finite number, at least 0: `1e999` is legal JSON and reads as infinity."""
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        raise TypeError
+    return max(value, 0)
+
+
+def _count(value: Any) -> int:
+    return 0 if value is None else int(_number(value))
