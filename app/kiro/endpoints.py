@@ -1,6 +1,6 @@
 """Hosts, headers and user agents of every call to Kiro, and who we say we are.
 
-In: a credential's values. Out: an `HttpCall` ready to be sent. Builds, never sends.
+In: a credential's values. Out: an `HttpCall` ready to be sent. Builds, never sends; a region that is none is a ValueError.
 Source: protocol 1.1–1.8 and 2; the header set is the newest one of kiro.rs with the user agents of SDK 1.0.34, because old
 versions are refused (observed by others, August 2026).
 """
@@ -71,7 +71,7 @@ def chat_call(
         **_token_type(kind),
         "Connection": "close",
     }
-    return HttpCall("POST", f"https://q.{region}.amazonaws.com/generateAssistantResponse", headers, body)
+    return HttpCall("POST", f"https://q.{_checked(region)}.amazonaws.com/generateAssistantResponse", headers, body)
 
 
 def usage_call(
@@ -116,7 +116,7 @@ def social_refresh_call(*, region: str, refresh_token: str, machine_id: str, ide
         "Accept-Encoding": "gzip, deflate",
         "Connection": "close",
     }
-    url = f"https://prod.{region}.auth.desktop.kiro.dev/refreshToken"
+    url = f"https://prod.{_checked(region)}.auth.desktop.kiro.dev/refreshToken"
     return HttpCall("POST", url, headers, orjson.dumps({"refreshToken": refresh_token}))
 
 
@@ -142,7 +142,7 @@ def idc_refresh_call(
         "Connection": "close",
     }
     body = {"clientId": client_id, "clientSecret": client_secret, "refreshToken": refresh_token, "grantType": "refresh_token"}
-    return HttpCall("POST", f"https://oidc.{region}.amazonaws.com/token", headers, orjson.dumps(body))
+    return HttpCall("POST", f"https://oidc.{_checked(region)}.amazonaws.com/token", headers, orjson.dumps(body))
 
 
 def derive_machine_id(machine_id: str | None, refresh_token: str | None, api_key: str | None = None) -> str:
@@ -184,6 +184,13 @@ def sent_profile_arn(kind: str, provider: str | None, profile_arn: str | None) -
     return BUILDER_ID_PLACEHOLDER_ARN if kind == "idc" and (provider or "BuilderId") == "BuilderId" else None
 
 
+def _checked(region: str) -> str:
+    """A region is part of a host name, and tokens go there: `evil.example/` would take them elsewhere."""
+    if not _REGION.fullmatch(region):
+        raise ValueError(f"{region!r} is not the name of a region")
+    return region
+
+
 def _token_type(kind: str) -> dict[str, str]:
     return {"api_key": {"tokentype": "API_KEY"}, "external_idp": {"tokentype": "EXTERNAL_IDP"}}.get(kind, {})
 
@@ -215,4 +222,4 @@ def _rest_call(
     }
     if profile_arn:
         query = {**query, "profileArn": profile_arn}
-    return HttpCall("GET", f"https://q.{region}.amazonaws.com/{operation}?{urlencode(query)}", headers, None)
+    return HttpCall("GET", f"https://q.{_checked(region)}.amazonaws.com/{operation}?{urlencode(query)}", headers, None)
