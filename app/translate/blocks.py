@@ -1,7 +1,7 @@
 """Messages as turns: what each kind of content block becomes.
 
-In: the messages of a request. Out: one `Turn` per message, and the names of tools that the conversation refers to. A new block
-type is one handler and one line of a table. Order, pairing and fillers are `history`'s business.
+In: the messages of a request. Out: at most one `Turn` per message, and the tools that the conversation offers or withdraws. A
+new block type is one handler and one line of a table. Order, pairing and fillers are `history`'s business.
 Source: protocol 3.3; Messages API, section 6.
 """
 
@@ -23,34 +23,42 @@ from app.translate.documents import (
 from app.translate.images import translate_image
 from app.translate.rules import Rules
 from app.translate.schemas import has_nulls, without_nulls
+from app.translate.tools import Tool, ToolNames
 from app.translate.turns import SYSTEM, USER, Call, Result, Turn
 
 IMAGE_NOTE = "(an image was left out: this model does not read images)"
 IMAGE_RESULT = "(the image is attached)"
+UPLOAD_NOTE = "(a file for code execution was left out: no code is run here)"
 
 
 class Reader:
     """Reads the messages of one request.
 
-    images: whether the model reads images. referenced: tools that a `tool_reference` has loaded, after `turns`.
+    names: upstream's names of tools. images: whether the model reads images. After `turns`: offered says of each tool the
+    conversation names whether the model may use it now; defined are the tools whose definition stands in a message.
     """
 
-    def __init__(self, rules: Rules, *, images: bool = True) -> None:
+    def __init__(self, rules: Rules, names: ToolNames, *, images: bool = True) -> None:
         self.rules = rules
+        self.names = names
         self.images = images
-        self.referenced: set[str] = set()
+        self.offered: dict[str, bool] = {}
+        self.defined: list[Tool] = []
         self._at: tuple[int, int] = (0, 0)
 
     def turns(self, messages: Iterable[Message]) -> list[Turn]:
-        """One turn per message; raises RequestRejected with the path of a block that cannot be sent on."""
+        """What each message says; raises RequestRejected with the path of a block that cannot be sent on."""
         turns = []
         for index, message in enumerate(messages):
             turn = Turn(message.role)
             for at, block in enumerate(message.content):
                 self._at = (index, at)
                 _BLOCKS[block.type](self, block, turn)
-            if message.role == SYSTEM and self.rules.fires("system_reminder"):
-                turn = Turn(USER, [f"<system-reminder>\n{turn.text}\n</system-reminder>"])
+            if message.role == SYSTEM:
+                if not turn.texts:
+                    continue  # it only changed the tools
+                if self.rules.fires("system_reminder"):
+                    turn = Turn(USER, [reminder(turn.text)])
             turns.append(turn)
         return turns
 
@@ -69,13 +77,14 @@ class Reader:
         if self.images:
             sink.images.append(translate_image(block, self.path, self.rules))
         else:
+            self.rules.chose("model_without_images")
             sink.texts.append(IMAGE_NOTE)
 
     def document(self, block: b.DocumentBlock, sink: Turn | Result) -> None:
         source = block.source
         if not isinstance(source, b.PlainTextSource | b.ContentSource):
             raise unreadable_source(block, self.path)
-        self.rules.fires("document_text")
+        self.rules.chose("document_text")
         before, after = document_frame(block)
         sink.texts.append(before)
         if isinstance(source, b.PlainTextSource):
@@ -89,8 +98,7 @@ class Reader:
         sink.texts.append(search_result_text(block))
 
     def tool_reference(self, block: b.ToolReferenceBlock, sink: Turn | Result) -> None:
-        self.referenced.add(block.tool_name)
-        sink.texts.append(f"The tool {block.tool_name} can be used now.")
+        sink.texts.append(self._offer(block.tool_name))
 
     def browser_state(self, block: b.BrowserStateBlock, sink: Turn | Result) -> None:
         sink.texts.append(readable({"tabs": block.tabs, "state_changes": block.state_changes or []}))
@@ -107,47 +115,71 @@ class Reader:
         result = Result(block.tool_use_id, block.is_error is True)
         for part in block.content:
             _CONTENT[part.type](self, part, result)
-        if result.images and self.rules.fires("tool_image"):
+        if result.images:
+            self.rules.chose("tool_image")
             turn.images += result.images
             if not result.texts:
                 result.texts.append(IMAGE_RESULT)
         turn.results.append(result)
 
     def thinking(self, _block: b.ThinkingBlock | b.RedactedThinkingBlock, _turn: Turn) -> None:
-        self.rules.fires("history_thinking")
+        self.rules.chose("history_thinking")
 
     def server_call(self, block: b.ServerToolUseBlock | b.McpToolUseBlock, turn: Turn) -> None:
         turn.texts.append(server_call_text(block))
 
-    def server_result(self, block: b.ServerToolResult, turn: Turn) -> None:
-        if isinstance(block, b.ToolSearchToolResultBlock):
-            self.referenced |= _references(block.content)
+    def server_result(self, block: b.ServerToolResult | b.McpToolResultBlock, turn: Turn) -> None:
         turn.texts.append(server_result_text(block))
 
-    def mcp_result(self, block: b.McpToolResultBlock, turn: Turn) -> None:
-        turn.texts.append("\n".join(part.text for part in block.content))
+    def tool_search_result(self, block: b.ToolSearchToolResultBlock, turn: Turn) -> None:
+        found = [self._offer(name) for name in _references(block.content)]
+        turn.texts.append("\n".join(found) or server_result_text(block))
 
     def compaction(self, block: b.CompactionBlock, turn: Turn) -> None:
         if block.content:
             turn.texts.append(block.content)
 
+    def container_upload(self, _block: b.ContainerUploadBlock, turn: Turn) -> None:
+        turn.texts.append(UPLOAD_NOTE)
+
+    def tool_addition(self, block: b.ToolAdditionBlock, _turn: Turn) -> None:
+        self.rules.chose("tool_change")
+        definition = block.tool.get("definition")
+        if isinstance(definition, dict) and isinstance(definition.get("name"), str):
+            tool = Tool(definition["name"], str(definition.get("description") or ""), definition.get("input_schema"))
+            self.defined.append(tool)
+            self.offered[tool.name] = True
+        elif isinstance(name := block.tool.get("name"), str):
+            self.offered[name] = True
+
+    def tool_removal(self, block: b.ToolRemovalBlock, _turn: Turn) -> None:
+        self.rules.chose("tool_change")
+        if isinstance(name := block.tool.get("name"), str):
+            self.offered[name] = False
+
     def nothing(self, _block: Any, _turn: Turn) -> None:
         """Blocks of betas that say nothing a model here could use."""
 
+    def _offer(self, name: str) -> str:
+        """Let a tool be used from here on; the sentence that says so, in the name the model knows it by."""
+        self.offered[name] = True
+        return f"The tool {self.names.to_kiro(name)} can be used now."
 
-def _references(value: Any) -> set[str]:
+
+def reminder(text: str) -> str:
+    """What is said beside the conversation, in the frame that Claude Code taught models to read so."""
+    return f"<system-reminder>\n{text}\n</system-reminder>"
+
+
+def _references(value: Any) -> list[str]:
     """Names of the tools that a tool search found, wherever they stand in its answer."""
-    found: set[str] = set()
-    waiting = [value]
-    while waiting:
-        item = waiting.pop()
-        if isinstance(item, dict):
-            if item.get("type") == "tool_reference" and isinstance(item.get("tool_name"), str):
-                found.add(item["tool_name"])
-            waiting += item.values()
-        elif isinstance(item, list):
-            waiting += item
-    return found
+    if isinstance(value, list):
+        return [name for item in value for name in _references(item)]
+    if not isinstance(value, dict):
+        return []
+    if value.get("type") == "tool_reference":
+        return [value["tool_name"]] if isinstance(value.get("tool_name"), str) else []
+    return [name for item in value.values() for name in _references(item)]
 
 
 _Handler = Callable[[Reader, Any, Any], None]
@@ -169,18 +201,18 @@ _BLOCKS: dict[str, _Handler] = {
     "redacted_thinking": Reader.thinking,
     "server_tool_use": Reader.server_call,
     "mcp_tool_use": Reader.server_call,
-    "mcp_tool_result": Reader.mcp_result,
+    "mcp_tool_result": Reader.server_result,
     "web_search_tool_result": Reader.server_result,
     "web_fetch_tool_result": Reader.server_result,
     "code_execution_tool_result": Reader.server_result,
     "bash_code_execution_tool_result": Reader.server_result,
     "text_editor_code_execution_tool_result": Reader.server_result,
-    "tool_search_tool_result": Reader.server_result,
+    "tool_search_tool_result": Reader.tool_search_result,
     "advisor_tool_result": Reader.server_result,
     "compaction": Reader.compaction,
-    "container_upload": Reader.nothing,
+    "container_upload": Reader.container_upload,
     "fallback": Reader.nothing,
     "mcp_tool_listing": Reader.nothing,
-    "tool_addition": Reader.nothing,
-    "tool_removal": Reader.nothing,
+    "tool_addition": Reader.tool_addition,
+    "tool_removal": Reader.tool_removal,
 }

@@ -44,11 +44,13 @@ def _session_of(user_id: str | None) -> str | None:
 
 
 def _opening(request: MessageRequest) -> str:
-    """What stays the same while a conversation without a session id grows: its system text and first message."""
+    """What stays the same while a conversation without a session id grows: its system text and first message.
+
+    Cache marks do not: clients move them on to the newest message.
+    """
     system = [block.text for block in request.system if not block.text.startswith(CHANGING_LINE)]
-    first = request.messages[0] if request.messages else None
-    texts = [getattr(block, "text", "") or "" for block in first.content] if first else []
-    return "\n".join([*system, *texts])
+    first = [str(block.model_dump(exclude={"cache_control"})) for block in request.messages[0].content]
+    return "\n".join([*system, *first])
 
 
 def _last_human_turn(request: MessageRequest) -> int:

@@ -48,11 +48,13 @@ def server_call_text(block: b.ServerToolUseBlock | b.McpToolUseBlock) -> str:
     return f"<{block.name}_call>{readable(block.input)}</{block.name}_call>"
 
 
-def server_result_text(block: b.ServerToolResult) -> str:
+def server_result_text(block: b.ServerToolResult | b.McpToolResultBlock) -> str:
     """Its answer: title and address of each search result, else all that can be read."""
     kind = getattr(block, "type", "tool_result").removesuffix("_tool_result")
-    content = block.content
-    if isinstance(content, list) and all(isinstance(item, dict) and "url" in item for item in content):
+    content: Any = block.content
+    if isinstance(block, b.McpToolResultBlock):
+        said = "\n".join(part.text for part in block.content)
+    elif isinstance(content, list) and all(isinstance(item, dict) and "url" in item for item in content):
         said = "\n".join(f"{item.get('title') or 'untitled'}: {item['url']}" for item in content)
     else:
         said = readable(content)

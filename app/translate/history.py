@@ -2,7 +2,9 @@
 
 In: turns as the client sent them. Out: turns that alternate, begin and end with the user, never are empty, and in which every
 call is answered exactly once in the very next turn. Nothing a person or a tool said is lost. The rules run in the order of
-`legalise`; each is one function. Source: protocol 3.3 and 4.4 (causes 1, 2, 4, 11, 12); failure corpus 1 to 9, 36, 37.
+`legalise`; each is one function. What they make of a turn depends on what came before it, and on the results of its calls,
+but on nothing later, so that a longer conversation begins as the shorter one did.
+Source: protocol 3.3 and 4.4 (causes 1, 2, 4, 11, 12); failure corpus 1 to 9, 36, 37.
 
 Fillers are neutral: they state a fact and never tell the model to do something.
 """
@@ -11,9 +13,10 @@ from __future__ import annotations
 
 import hashlib
 import re
+from itertools import pairwise
 
 from app.translate.rules import Rules
-from app.translate.turns import ASSISTANT, USER, Result, Turn
+from app.translate.turns import ASSISTANT, USER, Call, Result, Turn
 
 FILLER_USER = "(no text)"
 FILLER_RESULTS = "(tool results)"
@@ -32,6 +35,7 @@ def legalise(turns: list[Turn], rules: Rules) -> list[Turn]:
     turns = merge_neighbours(turns, rules)
     turns = begin_with_user(turns, rules)
     turns = end_with_user(turns, rules)
+    lift_images(turns, rules)
     name_calls(turns, rules)
     pair(turns, rules)
     fill(turns, rules)
@@ -57,32 +61,44 @@ def begin_with_user(turns: list[Turn], rules: Rules) -> list[Turn]:
 
 
 def end_with_user(turns: list[Turn], rules: Rules) -> list[Turn]:
-    """A prefill stays once in the history; what follows it is neutral."""
+    """A prefill stays once in the history, one that says nothing does not; what follows it is neutral."""
     if not turns:
         return [Turn(USER)]
-    if turns[-1].role == ASSISTANT and rules.fires("prefill"):
+    last = turns[-1]
+    if last.role == ASSISTANT and rules.fires("prefill"):
+        if len(turns) > 1 and not (last.text.strip() or last.calls or last.images):
+            return turns[:-1]
         return [*turns, Turn(USER, [FILLER_PREFILL])]
     return turns
 
 
+def lift_images(turns: list[Turn], rules: Rules) -> None:
+    """Images only have a place in a user turn; those of an assistant's document go to the turn after it."""
+    for turn, after in pairwise(turns):
+        if turn.role == ASSISTANT and turn.images:
+            rules.chose("assistant_document")
+            after.images = turn.images + after.images
+            turn.images = []
+
+
 def name_calls(turns: list[Turn], rules: Rules) -> None:
-    """Every call gets an id that is legal and used once; its results follow it."""
+    """Every call gets an id that is legal and used once; its result follows it."""
     used: set[str] = set()
     for at, turn in enumerate(turns):
-        if not turn.calls:
-            continue
         results = turns[at + 1].results if at + 1 < len(turns) else []
-        seen: set[str] = set()
+        said: dict[str, Call] = {}
         kept = []
         for call in turn.calls:
-            if call.id in seen and rules.fires("duplicate_call"):
-                continue
-            seen.add(call.id)
-            if (call.id in used or not _LEGAL_ID.fullmatch(call.id)) and rules.fires("call_id"):
-                old, call.id = call.id, _new_id(call.id, used)
-                for result in results:
-                    if result.id == old:
-                        result.id = call.id
+            id_, twin = call.id, said.get(call.id)
+            if twin is not None and (twin.name, twin.input) == (call.name, call.input):
+                if rules.fires("duplicate_call"):
+                    continue
+            elif (id_ in used or not _LEGAL_ID.fullmatch(id_)) and rules.fires("call_id"):
+                call.id = _new_id(id_, used)
+                # Of two calls with one id, the first result is the first one's.
+                for result in [result for result in results if result.id == id_][twin is not None :]:
+                    result.id = call.id
+            said.setdefault(id_, call)
             used.add(call.id)
             kept.append(call)
         turn.calls = kept
@@ -96,14 +112,17 @@ def pair(turns: list[Turn], rules: Rules) -> None:
         if not called and not turn.results:
             continue
         kept: list[Result] = []
-        answered: set[str] = set()
+        answered: dict[str, Result] = {}
         for result in turn.results:
-            if result.id in answered and rules.fires("duplicate_result"):
+            first = answered.get(result.id)
+            if first is not None and rules.fires("duplicate_result"):
+                if result.text != first.text:
+                    turn.texts.append(_as_text(result))
                 continue
             if result.id not in called and rules.fires("orphan_result"):
                 turn.texts.append(_as_text(result))
                 continue
-            answered.add(result.id)
+            answered.setdefault(result.id, result)
             kept.append(result)
         for call in before.calls if before is not None else ():
             if call.id not in answered and rules.fires("unanswered_call"):
@@ -115,7 +134,8 @@ def fill(turns: list[Turn], rules: Rules) -> None:
     """No turn and no result is empty."""
     for turn in turns:
         for result in turn.results:
-            if not result.text.strip() and rules.fires("empty_result"):
+            if not result.text.strip():
+                rules.chose("empty_result")
                 result.texts = [EMPTY_RESULT]
         if turn.text.strip():
             continue

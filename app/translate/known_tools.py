@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import orjson
+
 from app.anthropic import tools as t
 from app.translate.tools import Tool
 
@@ -98,7 +100,7 @@ def as_tool(tool: t.Tool) -> Tool | None:
     """What the model is told of a tool; None for tools that run at Anthropic or have no one name."""
     match tool:
         case t.CustomTool():
-            return Tool(tool.name, tool.description or "", tool.input_schema)
+            return Tool(tool.name, _with_examples(tool.description or "", tool.input_examples), tool.input_schema)
         case t.BashTool():
             description, schema = BASH
         case t.TextEditorTool():
@@ -112,3 +114,11 @@ def as_tool(tool: t.Tool) -> Tool | None:
         case _:
             return None
     return Tool(tool.name, description, schema)
+
+
+def _with_examples(description: str, examples: list[dict[str, Any]] | None) -> str:
+    """A description that ends in examples of arguments, one JSON text a line."""
+    if not examples:
+        return description
+    lines = "\n".join(orjson.dumps(example).decode() for example in examples)
+    return f"{description}\n\nExamples of arguments:\n{lines}".lstrip()

@@ -8,7 +8,7 @@ Source: protocol 3 and 4.4.
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,7 +16,7 @@ from app.anthropic import tools as t
 from app.anthropic.request import MessageRequest
 from app.anthropic.token_count import count_request
 from app.kiro.request import KiroRequest
-from app.translate.blocks import Reader
+from app.translate.blocks import Reader, reminder
 from app.translate.conversation import CHANGING_LINE
 from app.translate.effort import Thinking, translate_thinking
 from app.translate.history import legalise
@@ -25,6 +25,7 @@ from app.translate.models import ResolvedModel
 from app.translate.rules import Rules
 from app.translate.tools import Tool, ToolNames, specify, stub
 from app.translate.turns import ASSISTANT, USER, Turn, assistant_message, user_message
+from app.translate.wishes import wishes_in_words
 
 SYSTEM_ACCEPTED = "I will follow these instructions."
 
@@ -51,33 +52,27 @@ def translate_request(
     """Translate; rules_off: rules to leave out, for tests that prove each one is needed."""
     rules = Rules(rules_off)
     # 1. what each message says
-    reader = Reader(rules, images=model.images)
+    declared = [(tool, declared) for declared in request.tools if (tool := as_tool(declared)) is not None]
+    names = ToolNames((tool.name for tool, _ in declared), rules)
+    reader = Reader(rules, names, images=model.images)
     turns = reader.turns(request.messages)
     # 2. one legal conversation
     turns = legalise(turns, rules)
     # 3. tools, and what calls in the history need
-    tools = _tools(request, turns, reader.referenced, rules)
-    called = [call.name for turn in turns for call in turn.calls]
-    names = ToolNames((tool.name for tool in tools), rules)
-    specifications, sections = specify(tools, names, rules)
-    declared = {entry["toolSpecification"]["name"].lower() for entry in specifications}
-    for name in dict.fromkeys(called):
-        kiro_name = names.to_kiro(name)
-        if kiro_name.lower() not in declared and rules.fires("tool_stub"):
-            declared.add(kiro_name.lower())
-            specifications.append(stub(kiro_name))
+    called = {call.name: names.to_kiro(call.name) for turn in turns for call in turn.calls}
+    offered = _offered(request, [*declared, *((tool, None) for tool in reader.defined)], reader.offered, called, rules)
+    specifications, sections = specify(offered, names, rules)
+    specifications += _stubs(called.values(), specifications, rules)
     # 4. what is asked for beside the conversation
     thinking = translate_thinking(request, model)
     current = turns[-1]
-    if words := _choice_in_words(request, names):
-        rules.fires("tool_choice")
-        current.texts.append(f"<system-reminder>\n{words}\n</system-reminder>")
+    if wishes := wishes_in_words(request, names, rules):
+        current.texts.append(reminder(wishes))
     # 5. the system text as a first exchange
     system = _system_text(request, sections, thinking, rules)
     history = [] if not system else [Turn(USER, [system]), Turn(ASSISTANT, [SYSTEM_ACCEPTED])]
     # 6. written down
-    kiro_names = {name: names.to_kiro(name) for name in dict.fromkeys(called)}
-    entries = [_entry(turn, model.used, kiro_names) for turn in [*history, *turns[:-1]]]
+    entries = [_entry(turn, model.used, called) for turn in [*history, *turns[:-1]]]
     message = user_message(current, model.used)
     context = message.setdefault("userInputMessageContext", {})
     if specifications:
@@ -101,52 +96,57 @@ def _entry(turn: Turn, model_id: str, names: dict[str, str]) -> dict[str, Any]:
     return {"userInputMessage": user_message(turn, model_id)}
 
 
-def _tools(request: MessageRequest, turns: list[Turn], referenced: set[str], rules: Rules) -> list[Tool]:
-    """The tools the model may see: the client's own, a deferred one only once something has loaded it."""
-    called = {call.name for turn in turns for call in turn.calls}
-    loaded = referenced | called
-    if request.tool_choice is not None and request.tool_choice.type == "none":
-        # Nothing may be called; what the history calls still has to be declared.
-        wanted: set[str] | None = called
-    else:
-        wanted = None
-    tools = []
-    for declared in request.tools:
-        tool = as_tool(declared)
-        if tool is None:
-            if isinstance(declared, t.ServerTool | t.ToolsetTool):
-                rules.fires("server_tool")
-            continue
-        if declared.defer_loading and tool.name not in loaded and rules.fires("deferred_tool"):
-            continue
-        if wanted is not None and tool.name not in wanted:
-            continue
-        tools.append(tool)
-    return tools
+def _offered(
+    request: MessageRequest,
+    tools: Iterable[tuple[Tool, t.Tool | None]],
+    changes: Mapping[str, bool],
+    called: Collection[str],
+    rules: Rules,
+) -> list[Tool]:
+    """The tools the model may see; those the history calls are always among them, as Kiro wants them declared.
 
-
-def _choice_in_words(request: MessageRequest, names: ToolNames) -> str:
-    """`tool_choice` and `disable_parallel_tool_use`: Kiro has no field for them, so the model is told."""
+    tools: each with what the client declared. changes: which of them the conversation offered or withdrew last.
+    """
     choice = request.tool_choice
-    if choice is None:
-        return ""
-    sentences = []
-    if isinstance(choice, t.ToolChoiceNone):
-        return "Do not call any tool in this turn; answer in text."
-    if isinstance(choice, t.ToolChoiceAny):
-        sentences.append("Call at least one of the tools in this turn.")
-    elif isinstance(choice, t.ToolChoiceTool):
-        sentences.append(f"Call the tool {names.to_kiro(choice.name)} in this turn.")
-    if choice.disable_parallel_tool_use:
-        sentences.append("Call at most one tool in this turn.")
-    return " ".join(sentences)
+    chosen = choice.name if isinstance(choice, t.ToolChoiceTool) else None
+    if any(not isinstance(declared, t.CustomTool) and as_tool(declared) is None for declared in request.tools):
+        rules.chose("server_tool")
+    # With a search that would run at Anthropic nobody could find a deferred tool: all of them are offered.
+    searched = any(isinstance(declared, t.ToolSearchBm25Tool | t.ToolSearchRegexTool) for declared in request.tools)
+    offered = []
+    for tool, declared in tools:
+        wanted = changes.get(tool.name)
+        if wanted is None:
+            wanted = searched or tool.name == chosen or declared is None or not declared.defer_loading
+            if not wanted and tool.name not in called:
+                rules.chose("deferred_tool")
+        if isinstance(choice, t.ToolChoiceNone):
+            wanted = False
+        if not wanted and tool.name not in called:
+            continue
+        if isinstance(declared, t.CustomTool) and declared.input_examples:
+            rules.chose("tool_examples")
+        offered.append(tool)
+    return offered
+
+
+def _stubs(called: Iterable[str], specifications: Iterable[dict[str, Any]], rules: Rules) -> list[dict[str, Any]]:
+    """Specifications of what the history calls and nobody declares. Names are upstream's, which compares them without case."""
+    declared = {entry["toolSpecification"]["name"].lower() for entry in specifications}
+    stubs = []
+    for name in called:
+        if name.lower() not in declared and rules.fires("tool_stub"):
+            declared.add(name.lower())
+            stubs.append(stub(name))
+    return stubs
 
 
 def _system_text(request: MessageRequest, sections: list[str], thinking: Thinking, rules: Rules) -> str:
     """System blocks one per line, then what tool descriptions had to move here; the thinking prefix stands first."""
     texts = []
     for block in request.system:
-        if block.text.startswith(CHANGING_LINE) and rules.fires("billing_line"):
+        if block.text.startswith(CHANGING_LINE):
+            rules.chose("billing_line")
             continue
         if not block.text.strip() and rules.fires("empty_text"):
             continue
@@ -155,6 +155,7 @@ def _system_text(request: MessageRequest, sections: list[str], thinking: Thinkin
     if sections:
         text = "\n\n".join([text, *sections] if text else sections)
     has_mode = "<thinking_mode>" in text or "<max_thinking_length>" in text
-    if thinking.prefix and not has_mode and rules.fires("thinking_tags"):
+    if thinking.prefix and not has_mode:
+        rules.chose("thinking_tags")
         text = f"{thinking.prefix}\n{text}" if text else thinking.prefix
     return text

@@ -90,7 +90,7 @@ class ReplyBuilder:
         self._thinking_seen = False
         self._calls: dict[str, _Call] = {}  # by upstream's id
         self._call: _Call | None = None  # the one whose block is open
-        self._waiting: list[_Call | str] = []  # what came while a call was open
+        self._waiting: list[_Call | k.AssistantText | k.Reasoning] = []  # what came while a call was open
         self._has_call = False
         self._cut = False
         self._said_stop: str | None = None
@@ -119,10 +119,10 @@ class ReplyBuilder:
 
     def finish(self) -> list[StreamEvent]:
         """Closes what is open and ends the message; only after upstream's body has ended cleanly."""
+        self._end_calls()
         if self._tags is not None:
             self._cut = self._cut or self._tags.inside
             self._split(self._tags.flush())
-        self._end_calls()
         self._close()
         self.stop_reason = self._stop_reason()
         usage = self.usage
@@ -150,33 +150,29 @@ class ReplyBuilder:
     # -- events --
 
     def _on_text(self, event: k.AssistantText) -> None:
-        if not event.text:
+        if not event.text or self._waits(event):
             return
-        if self._call is not None:
-            if not self._call.is_complete:
-                self._waiting.append(event.text)
-                return
-            self._next_call()
-        self._say(event.text)
+        if self._tags is None:
+            self._text(event.text)
+        else:
+            self._split(self._tags.feed(event.text))
 
     def _on_reasoning(self, event: k.Reasoning) -> None:
         if self._view is View.HIDDEN:
             self._meter.thought(event.text)
             return
-        if event.redacted:
-            self._close()
-            self._block(e.redacted_thinking_block(event.redacted))
-            self._out.append(e.content_block_stop(self._next_index - 1))
-            self._open = None
+        if self._waits(event):
             return
         if event.text:
             self._think(event.text)
         if event.signature:
-            self._signature.append(event.signature)
+            self._sign_thought(event.signature)
+        if event.redacted:
+            self._close()
+            self._block(e.redacted_thinking_block(event.redacted))
+            self._out.append(e.content_block_stop(self._next_index - 1))
 
     def _on_tool_use(self, event: k.ToolUseFragment) -> None:
-        if self._tags is not None:
-            self._split(self._tags.flush())
         call = self._calls.get(event.tool_use_id)
         if call is None:
             call = self._calls[event.tool_use_id] = _Call(self._new_tool_id(), self._names.to_client(event.name))
@@ -215,12 +211,6 @@ class ReplyBuilder:
 
     # -- text and thinking --
 
-    def _say(self, text: str) -> None:
-        if self._tags is None:
-            self._text(text)
-        else:
-            self._split(self._tags.feed(text))
-
     def _split(self, pieces: Iterable[tuple[Kind, str]]) -> None:
         for kind, text in pieces:
             if kind is Kind.TEXT:
@@ -239,7 +229,7 @@ class ReplyBuilder:
         self._out.append(e.text_delta(self._next_index - 1, text))
 
     def _think(self, text: str) -> None:
-        if self._open != "thinking":
+        if self._open != "thinking" or self._signature:  # a signature ends what it signs
             self._close()
             self._block(e.thinking_block())
             self._open = "thinking"
@@ -248,11 +238,31 @@ class ReplyBuilder:
         if self._view is View.SHOWN:
             self._out.append(e.thinking_delta(self._next_index - 1, text))
 
+    def _sign_thought(self, signature: str) -> None:
+        """A piece of a signature belongs to the thinking just before it; alone it is thinking that upstream left out."""
+        if self._open == "thinking" or self._view is View.OMITTED:
+            if self._open == "text":
+                self._close()
+            self._signature.append(signature)
+
     # -- calls --
 
+    def _waits(self, event: k.AssistantText | k.Reasoning) -> bool:
+        """Whether an event has to wait for the end of the open call; a complete call ends now."""
+        if self._call is None:
+            return False
+        if not self._call.is_complete:
+            self._waiting.append(event)
+            return True
+        self._next_call()
+        return self._waits(event)
+
     def _begin_call(self, call: _Call) -> None:
+        if self._tags is not None:
+            self._split(self._tags.flush())
         self._close()
         self._block(e.tool_use_block(call.id, call.name))
+        self._meter.called(call.name)
         self._open, self._call = "tool_use", call
         pieces, call.pieces = call.pieces, []
         self._grow_call("".join(pieces), call.stopped)
@@ -273,11 +283,9 @@ class ReplyBuilder:
         self._close()
         while self._waiting and self._call is None:
             waiting = self._waiting.pop(0)
-            if isinstance(waiting, str):
-                self._say(waiting)
+            if not isinstance(waiting, _Call):
+                _HANDLERS[type(waiting)](self, waiting)
             elif waiting.has_begun:
-                if self._tags is not None:
-                    self._split(self._tags.flush())
                 self._begin_call(waiting)
 
     def _end_calls(self) -> None:
@@ -296,12 +304,10 @@ class ReplyBuilder:
         """Close the open block, if any."""
         kind, self._open = self._open, None
         if kind is None:
-            if self._signature and self._view is View.OMITTED:
-                self._block(e.thinking_block())
-                kind = "thinking"
-            else:
-                self._signature = []
+            if not self._signature:
                 return
+            self._block(e.thinking_block())
+            kind = "thinking"
         index = self._next_index - 1
         if kind == "thinking":
             thought = "".join(self._thought) if self._view is View.SHOWN else ""

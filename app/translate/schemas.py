@@ -44,10 +44,17 @@ def without_nulls(value: Any) -> Any:
 
 def has_nulls(value: Any) -> bool:
     """Whether `without_nulls` would change something."""
-    if isinstance(value, dict):
-        return any(item is None or key == "" or has_nulls(item) for key, item in value.items())
-    if isinstance(value, list):
-        return any(item is None or has_nulls(item) for item in value)
+    waiting = [value]
+    while waiting:
+        item = waiting.pop()
+        if isinstance(item, dict):
+            if "" in item:
+                return True
+            waiting += item.values()
+        elif isinstance(item, list):
+            waiting += item
+        elif item is None and item is not value:
+            return True
     return False
 
 
@@ -58,30 +65,39 @@ class _Cleaner:
         self._root = root
         self._strict = strict
         self._nodes = 0
+        self._depth = 0
 
     def clean(self, schema: object, references: tuple[str, ...]) -> Schema:
         """A schema in a schema's position. references: those being inlined around it, so that a cycle is seen."""
         self._nodes += 1
-        if not isinstance(schema, dict):
-            return {}  # `true`, null and nonsense: anything goes
-        while isinstance(schema.get("$ref"), str):
-            reference = schema["$ref"]
-            beside = {key: value for key, value in schema.items() if key != "$ref"}
-            target = self._target(reference)
-            if reference in references or self._nodes > MAX_NODES or len(references) > MAX_DEPTH or target is None:
-                schema = {"type": "object"} | beside if reference in references else beside
-                break
-            references = (*references, reference)
-            schema = {**target, **beside}
+        if not isinstance(schema, dict) or self._depth >= MAX_DEPTH:
+            return {}  # `true`, null and nonsense, or deeper than any tool needs: anything goes
+        schema, references = self._inlined(schema, references)
+        self._depth += 1
         cleaned: Schema = {}
         for keyword, value in schema.items():
             if keyword in _KEYWORDS and not (self._strict and keyword not in _STRICT):
                 kept = _KEYWORDS[keyword](self, value, references)
                 if kept is not None:
                     cleaned[keyword] = kept
-        if "const" in schema and schema["const"] is not None and "enum" not in cleaned:
+        self._depth -= 1
+        if schema.get("const") is not None and "enum" not in cleaned:
             cleaned["enum"] = [without_nulls(schema["const"])]
         return _one_variant(_known_required(cleaned))
+
+    def _inlined(self, schema: Schema, references: tuple[str, ...]) -> tuple[Schema, tuple[str, ...]]:
+        """A schema without `$ref`, and the references that are inlined from here on."""
+        while isinstance(schema.get("$ref"), str):
+            reference = schema["$ref"]
+            beside = {key: value for key, value in schema.items() if key != "$ref"}
+            if reference in references:
+                return {"type": "object"} | beside, references
+            target = self._target(reference)
+            if target is None or self._nodes > MAX_NODES or len(references) >= MAX_DEPTH:
+                return beside, references
+            references = (*references, reference)
+            schema = _merged(target, beside)
+        return schema, references
 
     def _target(self, reference: str) -> Schema | None:
         """What a JSON pointer inside this document points to."""
@@ -188,12 +204,20 @@ def _known_required(schema: Schema) -> Schema:
 def _one_variant(schema: Schema) -> Schema:
     """A union with one member left, as of an optional value, is that member."""
     for union in _UNIONS:
-        variants = schema.get(union)
-        if variants is not None and len(variants) == 1:
+        if len(schema.get(union, ())) == 1:
             beside = {key: value for key, value in schema.items() if key != union}
-            only: Schema = variants[0]
-            return only | beside
+            schema = _merged(schema[union][0], beside)
     return schema
+
+
+def _merged(base: Schema, beside: Schema) -> Schema:
+    """Both of two schemas, as far as one can say it: properties and what is required add up, else `beside` wins."""
+    merged = base | beside
+    if isinstance(base.get("properties"), dict) and isinstance(beside.get("properties"), dict):
+        merged["properties"] = base["properties"] | beside["properties"]
+    if isinstance(base.get("required"), list) and isinstance(beside.get("required"), list):
+        merged["required"] = base["required"] + [name for name in beside["required"] if name not in base["required"]]
+    return merged
 
 
 def _object_at_the_top(schema: Schema) -> Schema:

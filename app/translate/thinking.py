@@ -77,6 +77,7 @@ class TagSplitter:
             return
         self._held = self._held[len(OPEN) :]
         self.inside, self._skip_newline = True, True
+        self._line.last = ""
         yield None
 
     def _scan_thinking(self, final: bool) -> Iterator[Piece | None]:

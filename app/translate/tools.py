@@ -40,7 +40,7 @@ class ToolNames:
 
     A legal name stays itself; every other one is its first characters and a hash, so that a name's mapping does not depend on
     which other tools happen to be there. Upstream compares names ignoring case, so of two that differ in case only the second
-    is mapped too.
+    is mapped too. declared: all that may ever be offered, so that a name stays what it was when a deferred tool is loaded.
     """
 
     def __init__(self, declared: Iterable[str] = (), rules: Rules | None = None) -> None:

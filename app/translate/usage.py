@@ -49,9 +49,9 @@ class UsageMeter:
         """Text the client gets."""
         _add(self._spoken, text)
 
-    def called(self, arguments: str) -> None:
-        """A piece of a call's arguments."""
-        _add(self._spoken, arguments)
+    def called(self, piece: str) -> None:
+        """A call's name, or a piece of its arguments."""
+        _add(self._spoken, piece)
 
     def thought(self, text: str) -> None:
         """Thinking, shown or not: it is paid for all the same."""
