@@ -16,6 +16,7 @@ from app.credentials.store import CredentialStore
 from app.kiro.endpoints import ClientIdentity
 from app.ledger import Ledger
 from app.relay import Relay
+from app.runtime import worker
 from app.services import EXTENSION, Services
 from app.settings import SettingsStore
 from app.storage.root_secret import SIGNATURES, derive, root_secret
@@ -74,6 +75,9 @@ def create_app(config: Config) -> Flask:
         catalogue=catalogue,
         clock=time.time,
     )
+    # The last one registered runs first: requests that end while a refresh is waited for still get their record.
+    worker.at_exit(lambda: ledger.flush(LEDGER_FLUSH_SECONDS))
+    worker.at_exit(lambda: pool.join_refreshes(REFRESH_JOIN_SECONDS))
     if config.kiro_credentials_file is not None:
         sync_file(config.kiro_credentials_file, store)
     blueprints.register(app)

@@ -19,7 +19,7 @@ class GunicornWorker(Protocol):
 _worker: GunicornWorker | None = None
 _drain_seconds = 0.0
 _draining_since: float | None = None
-_at_exit: list[Callable[[], None]] = []
+_at_exit: list[Callable[[], object]] = []
 
 
 def attach(worker: GunicornWorker, *, graceful_timeout_seconds: float) -> None:
@@ -35,7 +35,7 @@ def detach() -> None:
     _worker = None
 
 
-def at_exit(function: Callable[[], None]) -> None:
+def at_exit(function: Callable[[], object]) -> None:
     """Run `function` when the worker exits (joins refreshes, writes the last records)."""
     _at_exit.append(function)
 

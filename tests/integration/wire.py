@@ -64,13 +64,13 @@ class Client:
         self._socket = socket.create_connection((target.hostname, target.port), timeout=seconds)
         self._received = b""
 
-    def post(self, content: Any, path: str = "/v1/messages", **headers: str) -> None:
-        """Send a request and do not wait."""
+    def post(self, content: Any, path: str = "/v1/messages", *, key: str = "x-api-key", **headers: str) -> None:
+        """Send a request and do not wait. key: the header that carries the API key."""
         data = content if isinstance(content, bytes) else json.dumps(content).encode()
         lines = {
             "host": "gateway.test",
             "content-type": "application/json",
-            "x-api-key": API_KEY,
+            key: f"Bearer {API_KEY}" if key == "authorization" else API_KEY,
             "content-length": str(len(data)),
             **{name.replace("_", "-"): value for name, value in headers.items()},
         }
@@ -120,10 +120,10 @@ class Client:
         self._socket.close()
 
 
-def ask(url: str, content: Any | None = None, **headers: str) -> Answer:
+def ask(url: str, content: Any | None = None, *, key: str = "x-api-key", **headers: str) -> Answer:
     """One request and its whole answer."""
     with Client(url) as client:
-        client.post(body() if content is None else content, **headers)
+        client.post(body() if content is None else content, key=key, **headers)
         return client.answer()
 
 

@@ -1,0 +1,95 @@
+"""Rotating refresh tokens: sent once, never lost, over all requests and workers."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from simulator.client import Simulator
+from tests.integration.gateway import flask_command, running_gateway, start_gateway
+from tests.integration.wire import Client, ask, body
+
+CALLERS = 200
+REFRESH = "/refreshToken"
+
+
+def login(simulator: Simulator, folder: Path, **account: Any) -> Path:
+    """A credentials file without an access token: the first use has to refresh."""
+    path = folder / "credentials.json"
+    path.write_text(json.dumps({"refreshToken": simulator.add_account(kind="social", **account)["refresh_token"]}))
+    simulator.clear_calls()
+    return path
+
+
+def test_two_hundred_callers_and_two_workers_refresh_once(simulator: Simulator, tmp_path: Path) -> None:
+    path = login(simulator, tmp_path)
+    simulator.options(refresh_delay=0.5)
+    statuses: Counter[int] = Counter()
+    with running_gateway(tmp_path, upstream_url=simulator.url, workers=2, KIRO_CREDENTIALS_FILE=str(path)) as gateway:
+        ready = threading.Barrier(CALLERS)
+
+        def call() -> None:
+            with Client(gateway.url, seconds=60) as client:
+                ready.wait(30)
+                client.post(body())
+                status = client.answer().status
+            statuses[status] += 1
+
+        threads = [threading.Thread(target=call) for _ in range(CALLERS)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join(90)
+    assert statuses == {200: CALLERS}
+    assert len(simulator.calls(REFRESH)) == 1
+
+
+def test_clients_that_leave_do_not_lose_the_token(simulator: Simulator, tmp_path: Path) -> None:
+    path = login(simulator, tmp_path)
+    simulator.options(refresh_delay=1.0)
+    with running_gateway(tmp_path, upstream_url=simulator.url, workers=2, KIRO_CREDENTIALS_FILE=str(path)) as gateway:
+        clients = [Client(gateway.url) for _ in range(20)]
+        for client in clients:
+            client.post(body(stream=True))
+        simulator.wait_for_call(lambda call: True, path=REFRESH)
+        for client in clients:
+            client.leave()
+        simulator.wait_for_call(lambda call: call["ended"] == "complete", path=REFRESH)
+        assert ask(gateway.url).status == 200
+    assert len(simulator.calls(REFRESH)) == 1, "the token that came when nobody waited was kept"
+
+
+@pytest.mark.parametrize("arguments", [("--graceful-timeout", "10"), ("--graceful-timeout", "3")])
+def test_a_stop_waits_for_the_token(simulator: Simulator, tmp_path: Path, arguments: tuple[str, ...]) -> None:
+    path = login(simulator, tmp_path)
+    simulator.options(refresh_delay=2.0)
+    gateway = start_gateway(tmp_path, upstream_url=simulator.url, arguments=arguments, KIRO_CREDENTIALS_FILE=str(path))
+    client = Client(gateway.url)
+    client.post(body(stream=True))
+    simulator.wait_for_call(lambda call: True, path=REFRESH)
+    client.leave()
+    assert gateway.stop() == 0
+    assert "token refresh" in gateway.log, "it says why it waits"
+    simulator.options(refresh_delay=0.0)
+    with running_gateway(tmp_path, upstream_url=simulator.url, KIRO_CREDENTIALS_FILE=str(path)) as again:
+        assert ask(again.url).status == 200
+    assert len(simulator.calls(REFRESH)) == 1
+
+
+def test_a_dead_refresh_token_asks_for_a_sign_in(simulator: Simulator, tmp_path: Path) -> None:
+    account = simulator.add_account(kind="social")
+    path = tmp_path / "credentials.json"
+    path.write_text(json.dumps({"refreshToken": account["refresh_token"][:-4] + "dead"}))
+    simulator.clear_calls()
+    with running_gateway(tmp_path, upstream_url=simulator.url, KIRO_CREDENTIALS_FILE=str(path)) as gateway:
+        answers = [ask(gateway.url) for _ in range(3)]
+        assert answers[0].status in (502, 503)
+        assert [answer.status for answer in answers[1:]] == [503, 503]
+        assert "sign" in answers[-1].json["error"]["message"]
+        assert len(simulator.calls(REFRESH)) == 1, "no hammering"
+    assert "signed in again" in flask_command(tmp_path, "credentials", "list").stdout
