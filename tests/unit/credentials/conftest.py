@@ -29,19 +29,14 @@ def empty_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def database(empty_database: Path, tmp_path: Path) -> Iterator[Path]:
-    path = tmp_path / "data.db"
-    shutil.copy(empty_database, path)
-    open_database(path)
-    yield path
-    engine().dispose()
-
-
-@pytest.fixture
 def clock() -> Clock:
     return Clock()
 
 
 @pytest.fixture
-def store(database: Path, clock: Clock) -> CredentialStore:
-    return CredentialStore(clock)
+def store(empty_database: Path, tmp_path: Path, clock: Clock) -> Iterator[CredentialStore]:
+    path = tmp_path / "data.db"
+    shutil.copy(empty_database, path)
+    open_database(path)
+    yield CredentialStore(clock)
+    engine().dispose()
