@@ -106,7 +106,7 @@ def _is_final(status: int, body: dict[str, Any]) -> bool:
     error_type = str(body.get("__type", "")).rpartition("#")[2]
     message = str(body.get("message", "")).lower()
     return (
-        body.get("error") in REJECTED_ERRORS
+        str(body.get("error")) in REJECTED_ERRORS
         or error_type in REJECTED_TYPES
         or "invalid refresh token" in message
         or status == 401

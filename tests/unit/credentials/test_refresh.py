@@ -107,6 +107,7 @@ def test_what_only_a_new_sign_in_mends_is_final(answer: HttpAnswer) -> None:
         answered({"error": "invalid_grant"}, 503),
         answered({"message": "Forbidden"}, 403),
         answered({"error": "invalid_request"}, 400),
+        answered({"error": {"code": "invalid_grant"}}, 400),
         HttpAnswer(502, {}, b"<html>bad gateway</html>"),
         broken(sent=False),
     ],
