@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import logging
 import os
+import shutil
 import sqlite3
 import time
 from contextlib import closing
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from sqlalchemy import Connection, Engine, insert, inspect, text
 
@@ -25,6 +26,7 @@ log = logging.getLogger(__name__)
 
 ORIGINAL_TABLES = ("users", "credentials", "settings")
 OLD_PREFIX = "original_"
+LOCK_WAIT_SECONDS = 30.0
 # The original's versions of the client are refused upstream by now; our defaults are not.
 DROPPED_SETTINGS = frozenset({"kiro_version"})
 TAKEN_SETTINGS = frozenset(
@@ -41,22 +43,35 @@ TAKEN_SETTINGS = frozenset(
 )
 
 
-def put_aside(engine: Engine, path: Path) -> None:
-    """Copy the original's database and rename its tables; does nothing with any other database."""
-    with engine.connect() as connection:
-        tables = set(inspect(connection).get_table_names())
-        connection.rollback()
+def is_original(path: Path) -> bool:
+    """Whether the file is a database of the original that nothing of ours has touched."""
+    if not path.exists() or path.stat().st_size == 0:
+        return False
+    with closing(_connect(path)) as connection:
+        tables = _table_names(connection)
         if "alembic_version" in tables or not {"credentials", "settings"} <= tables:
-            return
-        columns = {column["name"] for column in inspect(connection).get_columns("credentials")}
-        connection.rollback()
-        if "auth_method" not in columns:
-            return
-        _copy(path)
-        for name in ORIGINAL_TABLES:
-            if name in tables:
-                connection.execute(text(f"ALTER TABLE {name} RENAME TO {OLD_PREFIX}{name}"))
-        connection.commit()
+            return False
+        return "auth_method" in {row[1] for row in connection.execute("PRAGMA table_info(credentials)")}
+
+
+def is_unfinished(engine: Engine) -> bool:
+    """Whether a start was killed after the original's tables were renamed and before their rows were taken over."""
+    with engine.connect().execution_options(kiro_write=False) as connection:
+        return inspect(connection).has_table(f"{OLD_PREFIX}credentials")
+
+
+def put_aside(path: Path) -> None:
+    """Copy the original's database, then rename its tables in one transaction.
+
+    Comes before our engine opens the file, which would change it (WAL): the copy is the file as the original left it.
+    """
+    # Closing any descriptor of a file gives up all POSIX locks this process has on it: the one to copy from is closed last.
+    with path.open("rb") as file, closing(_connect(path)) as connection:
+        connection.execute("BEGIN IMMEDIATE")
+        _copy(path, file)
+        for name in sorted(_table_names(connection) & set(ORIGINAL_TABLES)):
+            connection.execute(f"ALTER TABLE {name} RENAME TO {OLD_PREFIX}{name}")
+        connection.execute("COMMIT")
     log.warning("found a database of the original; its copy is %s.before-kiro-py", path)
 
 
@@ -66,7 +81,8 @@ def take_over(engine: Engine) -> None:
         tables = set(inspect(connection).get_table_names())
         if f"{OLD_PREFIX}credentials" not in tables:
             return
-        credentials = _credentials(_rows(connection, "credentials"))
+        found = _rows(connection, "credentials")
+        credentials = _credentials(found)
         if credentials:
             connection.execute(insert(CredentialRow), credentials)
         settings = {row["key"]: row["value"] for row in _rows(connection, "settings")}
@@ -79,18 +95,38 @@ def take_over(engine: Engine) -> None:
         for name in ORIGINAL_TABLES:
             connection.execute(text(f"DROP TABLE IF EXISTS {OLD_PREFIX}{name}"))
     log.warning("took over %d credentials and %d users of the original", len(credentials), len(users))
+    if len(found) > len(credentials):
+        log.warning("left %d behind that are stored twice or have no refresh token", len(found) - len(credentials))
 
 
-def _copy(path: Path) -> None:
-    """A consistent copy, also while the original still runs; one that is there already is older and stays."""
+def _connect(path: Path) -> sqlite3.Connection:
+    """A connection of our own: nothing of the worker runs yet, so it may wait for the lock in C."""
+    return sqlite3.connect(path, timeout=LOCK_WAIT_SECONDS, isolation_level=None)
+
+
+def _table_names(connection: sqlite3.Connection) -> set[str]:
+    return {row[0] for row in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+
+
+def _copy(path: Path, file: BinaryIO) -> None:
+    """A copy made while the caller keeps writers out; one that is there already is older and stays.
+
+    Byte for byte, unless part of the data is still in a write-ahead log: SQLite then puts both together.
+    """
     target = Path(f"{path}.before-kiro-py")
     if target.exists():
         return
     unfinished = Path(f"{target}.part")
     unfinished.unlink(missing_ok=True)
-    os.close(os.open(unfinished, os.O_RDWR | os.O_CREAT, 0o600))
-    with closing(sqlite3.connect(path)) as source, closing(sqlite3.connect(unfinished)) as copy:
-        source.backup(copy)
+    descriptor = os.open(unfinished, os.O_RDWR | os.O_CREAT, 0o600)
+    write_ahead_log = Path(f"{path}-wal")
+    if write_ahead_log.exists() and write_ahead_log.stat().st_size:
+        os.close(descriptor)
+        with closing(_connect(path)) as source, closing(sqlite3.connect(unfinished)) as copy:
+            source.backup(copy)
+    else:
+        with os.fdopen(descriptor, "wb") as copied:
+            shutil.copyfileobj(file, copied)
     unfinished.rename(target)
 
 

@@ -78,8 +78,7 @@ def transaction() -> Iterator[Session]:
 def reading() -> Iterator[Session]:
     """A transaction that only reads; never waits for a writer. Raises StorageUnavailable."""
     with _session(write=False) as session:
-        yield session
-        session.rollback()
+        yield session  # closing it ends the transaction and leaves what was read usable; a rollback would expire it
 
 
 def db_now(session: Session) -> float:
@@ -112,10 +111,13 @@ def _options(config: Config) -> dict[str, Any]:
 
 def _create_file(path: Path) -> None:
     """Only its owner reads the tokens in it; SQLite gives the -wal file the same mode."""
-    path.absolute().parent.mkdir(parents=True, exist_ok=True)
-    os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
-    if path.stat().st_mode & 0o077 and path.stat().st_uid == os.getuid():
-        path.chmod(0o600)
+    try:
+        path.absolute().parent.mkdir(parents=True, exist_ok=True)
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
+        if path.stat().st_mode & 0o077 and path.stat().st_uid == os.getuid():
+            path.chmod(0o600)
+    except OSError as error:
+        raise StorageUnavailable(f"The database file {path} cannot be opened: {error.strerror}") from error
 
 
 def _prepare_sqlite(connection: Any, _record: Any) -> None:
@@ -128,9 +130,14 @@ def _prepare_sqlite(connection: Any, _record: Any) -> None:
 
 
 def _begin_sqlite(connection: Any) -> None:
-    write = connection.get_execution_options().get("kiro_write", True)
-    statement = "BEGIN IMMEDIATE" if write else "BEGIN"
-    _wait_for_lock(lambda: connection.exec_driver_sql(statement), time.monotonic() + LOCK_WAIT_SECONDS)
+    deadline = time.monotonic() + LOCK_WAIT_SECONDS
+    if connection.get_execution_options().get("kiro_write", True):
+        _wait_for_lock(lambda: connection.exec_driver_sql("BEGIN IMMEDIATE"), deadline)
+        return
+    connection.exec_driver_sql("BEGIN")
+    # A reader is locked out too while another process opens the file first or closes it last (the WAL is recovered or removed;
+    # measured: every fifth read beside commands that come and go). Reading once takes the snapshot here, where we can wait.
+    _wait_for_lock(lambda: connection.exec_driver_sql("SELECT 1 FROM sqlite_master LIMIT 1").close(), deadline)
 
 
 def _wait_for_lock(execute: Any, deadline: float) -> None:

@@ -1,7 +1,8 @@
 """Brings the tables up to date, once, however many workers and machines start together.
 
-The check is cheap: `alembic_version` equals the newest revision. Only when it does not, a lock is taken (a file beside the
-SQLite database, an advisory lock on PostgreSQL), the check repeated, the original's database adopted, and Alembic run.
+The check is cheap: `alembic_version` equals the newest revision and nothing of the original waits to be taken over. Only when
+that is not so, a lock is taken (a file beside the SQLite database, an advisory lock on PostgreSQL), the check repeated, the
+original's database adopted, and Alembic run. A start that was killed anywhere in between is finished by the next one.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import fcntl
 import logging
 import os
 import re
+import sqlite3
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -18,7 +20,7 @@ from pathlib import Path
 from flask import Flask
 from flask_migrate import Migrate
 from sqlalchemy import Engine, inspect, text
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import DatabaseError
 
 from app.errors import StorageUnavailable
 from app.storage import adopt
@@ -37,19 +39,27 @@ def prepare(app: Flask, engine: Engine, config: Config) -> None:
     Migrate(app, db, directory=str(FOLDER))
     newest = newest_revision()
     try:
-        if current_revision(engine) == newest:
+        if not _is_original(config) and _is_ready(engine, newest):
             return
         with _lock(engine, config):
-            if current_revision(engine) == newest:
+            if _is_original(config):
+                adopt.put_aside(config.db_path)
+            if _is_ready(engine, newest):
                 return
-            if config.database_url is None:
-                adopt.put_aside(engine, config.db_path)
             _upgrade(app)
-            if config.database_url is None:
-                adopt.take_over(engine)
+            adopt.take_over(engine)
             log.warning("migrated database to %s", newest)
-    except OperationalError as error:
-        raise StorageUnavailable(f"The database does not answer: {error.__cause__ or error}") from error
+    except (DatabaseError, sqlite3.DatabaseError) as error:
+        raise StorageUnavailable(f"The database cannot be used: {error.__cause__ or error}") from error
+
+
+def _is_original(config: Config) -> bool:
+    """Whether the database is one of the original, still untouched."""
+    return config.database_url is None and adopt.is_original(config.db_path)
+
+
+def _is_ready(engine: Engine, newest: str) -> bool:
+    return current_revision(engine) == newest and not adopt.is_unfinished(engine)
 
 
 def newest_revision() -> str:
@@ -89,7 +99,7 @@ def _lock(engine: Engine, config: Config) -> Iterator[None]:
             finally:
                 connection.execute(text("SELECT pg_advisory_unlock(:key)"), {"key": ADVISORY_LOCK})
         return
-    path = Path(f"{config.db_path.absolute()}.migrate")
+    path = Path(f"{config.db_path.absolute()}.migrate.lock")
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
     try:
         deadline = time.monotonic() + LOCK_WAIT_SECONDS
