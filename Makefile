@@ -12,7 +12,7 @@ help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
 run: $(NEEDED) ## start the gateway on http://127.0.0.1:8080
-	@exec $(BIN)/flask --app wsgi serve
+	@DRAIN_SECONDS=$${DRAIN_SECONDS:-1} exec $(BIN)/flask --app wsgi serve
 
 demo: $(NEEDED) ## gateway and a stand-in for Kiro, no login needed
 	@exec $(BIN)/python -m simulator.demo

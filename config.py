@@ -159,6 +159,7 @@ class Config:
     public_base_url: str | None = variable(_url, "Address clients use, when it is not HOST and PORT")
     trusted_proxies: tuple[str, ...] = variable(_list, "Comma list of proxies whose headers are believed", default=())
     web_concurrency: int = variable(_positive, "Worker processes", default=2)
+    drain_seconds: int = variable(_positive, "Seconds that open streams may go on when the gateway is stopped", default=50)
     fast_path: bool = variable(_switch, "on or off: the relay's fast path", default=True)
     proxy_url: str | None = variable(
         _proxy, "Proxy for upstream calls, when the settings name none", alias="HTTPS_PROXY", secret=True

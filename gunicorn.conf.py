@@ -18,7 +18,7 @@ except ConfigError as error:
     sys.exit(str(error))
 
 bind = f"[{_config.host}]:{_config.port}" if ":" in _config.host else f"{_config.host}:{_config.port}"
-worker_class = "gevent"
+worker_class = "app.runtime.gunicorn_worker.GatewayWorker"
 workers = _config.web_concurrency
 # Two descriptors and one connection per stream; the limit is far above what one worker is asked to hold.
 worker_connections = 2000
@@ -26,7 +26,9 @@ worker_connections = 2000
 keepalive = 15
 # A worker that is busy with a refresh or a long request is alive: gevent workers report by their event loop.
 timeout = 60
-graceful_timeout = 60
+# After it workers are killed. Streams end themselves when the drain is over; a token refresh that is then still in flight is
+# waited for (60 s at most), because its token would be lost. A worker without either exits at once.
+graceful_timeout = _config.drain_seconds + 70
 # With one worker a restart after N requests is an outage as long as its longest stream.
 max_requests = 0
 # The control socket would be a door without a key in $HOME.
@@ -41,7 +43,7 @@ def post_worker_init(worker):
     """Tell the runtime when this worker drains."""
     from app.runtime import worker as life
 
-    life.attach(worker, graceful_timeout_seconds=worker.cfg.graceful_timeout)
+    life.attach(worker, drain_seconds=_config.drain_seconds)
 
 
 def worker_exit(server, worker):

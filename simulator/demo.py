@@ -48,10 +48,9 @@ def main() -> int:
             "KIRO_UPSTREAM_URL": upstream.url,
             "KIRO_CREDENTIALS_FILE": str(credentials.resolve()),
             "DATABASE_URL": "",
+            "DRAIN_SECONDS": "1",
         }
-        gateway = subprocess.Popen(
-            [sys.executable, "-m", "gunicorn", "wsgi:app", "--graceful-timeout", "3", "--log-level", "warning"], env=environment
-        )
+        gateway = subprocess.Popen([sys.executable, "-m", "gunicorn", "wsgi:app", "--log-level", "warning"], env=environment)
         try:
             address = f"http://{host}:{port}"
             if _wait(f"{address}/healthz", gateway):

@@ -32,4 +32,4 @@ def serve() -> None:
     else:
         click.echo(f"{usable} of {stored} Kiro logins can be used now. Stop with Ctrl-C.\n")
     sys.stdout.flush()
-    os.execv(sys.executable, [sys.executable, "-m", "gunicorn", "wsgi:app", "--graceful-timeout", "3"])  # noqa: S606
+    os.execv(sys.executable, [sys.executable, "-m", "gunicorn", "wsgi:app"])  # noqa: S606

@@ -19,14 +19,23 @@ class GunicornWorker(Protocol):
 _worker: GunicornWorker | None = None
 _drain_seconds = 0.0
 _draining_since: float | None = None
+_ends_now = False
 _at_exit: list[Callable[[], object]] = []
 
 
-def attach(worker: GunicornWorker, *, graceful_timeout_seconds: float) -> None:
-    """Remember gunicorn's worker object (called by gunicorn.conf.py in each worker)."""
-    global _worker, _drain_seconds, _draining_since
-    _worker, _draining_since = worker, None
-    _drain_seconds = max(graceful_timeout_seconds - 10.0, graceful_timeout_seconds / 2)
+def attach(worker: GunicornWorker, *, drain_seconds: float) -> None:
+    """Remember gunicorn's worker object (called by gunicorn.conf.py in each worker).
+
+    drain_seconds: how long open streams may go on after the worker was told to stop.
+    """
+    global _worker, _drain_seconds, _draining_since, _ends_now
+    _worker, _drain_seconds, _draining_since, _ends_now = worker, drain_seconds, None, False
+
+
+def end_now() -> None:
+    """A quick stop: the drain is over at once."""
+    global _ends_now
+    _ends_now = True
 
 
 def detach() -> None:
@@ -51,6 +60,8 @@ def must_end(now: float | None = None) -> bool:
     global _draining_since
     if _worker is None or _worker.alive:
         return False
+    if _ends_now:
+        return True
     now = time.monotonic() if now is None else now
     if _draining_since is None:
         _draining_since = now

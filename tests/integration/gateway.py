@@ -40,6 +40,7 @@ OURS = frozenset(
         "PUBLIC_BASE_URL",
         "TRUSTED_PROXIES",
         "WEB_CONCURRENCY",
+        "DRAIN_SECONDS",
         "FAST_PATH",
         "HTTPS_PROXY",
         "HTTP_PROXY",
@@ -107,7 +108,7 @@ def start_gateway(
     *,
     upstream_url: str | None,
     workers: int = 1,
-    arguments: tuple[str, ...] = ("--graceful-timeout", "10"),
+    arguments: tuple[str, ...] = (),
     wait: bool = True,
     **environment: str | None,
 ) -> Gateway:
@@ -121,6 +122,7 @@ def start_gateway(
         "KIRO_UPSTREAM_URL": upstream_url,
         "WEB_CONCURRENCY": str(workers),
         "PYTHONUNBUFFERED": "1",
+        "DRAIN_SECONDS": "5",
         **environment,
     }
     with log_path.open("wb") as log:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 import threading
 from collections import Counter
 from pathlib import Path
@@ -64,16 +65,17 @@ def test_clients_that_leave_do_not_lose_the_token(simulator: Simulator, tmp_path
     assert len(simulator.calls(REFRESH)) == 1, "the token that came when nobody waited was kept"
 
 
-@pytest.mark.parametrize("arguments", [("--graceful-timeout", "10"), ("--graceful-timeout", "3")])
-def test_a_stop_waits_for_the_token(simulator: Simulator, tmp_path: Path, arguments: tuple[str, ...]) -> None:
+@pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGINT])
+def test_a_stop_waits_for_the_token(simulator: Simulator, tmp_path: Path, how: signal.Signals) -> None:
     path = login(simulator, tmp_path)
-    simulator.options(refresh_delay=2.0)
-    gateway = start_gateway(tmp_path, upstream_url=simulator.url, arguments=arguments, KIRO_CREDENTIALS_FILE=str(path))
+    simulator.options(refresh_delay=4.0)
+    gateway = start_gateway(tmp_path, upstream_url=simulator.url, KIRO_CREDENTIALS_FILE=str(path), DRAIN_SECONDS="1")
     client = Client(gateway.url)
     client.post(body(stream=True))
     simulator.wait_for_call(lambda call: True, path=REFRESH)
     client.leave()
-    assert gateway.stop() == 0
+    gateway.process.send_signal(how)
+    assert gateway.process.wait(20) == 0
     assert "token refresh" in gateway.log, "it says why it waits"
     simulator.options(refresh_delay=0.0)
     with running_gateway(tmp_path, upstream_url=simulator.url, KIRO_CREDENTIALS_FILE=str(path)) as again:

@@ -102,7 +102,7 @@ def test_the_end_of_the_drain_ends_the_wait(upstream: Pair, quick_ticks: None) -
     class Stopping:
         alive = False
 
-    worker.attach(Stopping(), graceful_timeout_seconds=0.0)
+    worker.attach(Stopping(), drain_seconds=0.0)
     try:
         watch = StreamWatch(None)
         assert watch.readable(upstream[0]) is Signal.ENDING
