@@ -35,11 +35,14 @@ class Body:
         self._tls = isinstance(self.socket, ssl.SSLSocket)
         # Non-blocking from here on: peek() then returns what was read ahead and never waits.
         self.socket.settimeout(0.0)
+        self._ahead = b""
+        self._broken: OSError | None = None
         try:
-            self._ahead: bytes = reader.peek()
-        except OSError:  # nothing was read ahead; if the connection is broken, receive() says so
-            self._ahead = b""
-        self._at_end = False
+            self._ahead = reader.peek()
+        except (BlockingIOError, ssl.SSLWantReadError):
+            pass
+        except OSError as error:  # the system tells a reset once; afterwards it looks like an orderly end
+            self._broken = error
 
     @property
     def ended(self) -> bool:
@@ -48,7 +51,7 @@ class Body:
     @property
     def has_buffered(self) -> bool:
         """Whether `receive` has something without waiting for the socket."""
-        return bool(self._ahead) or (self._tls and self.socket.pending() > 0)  # type: ignore[attr-defined]
+        return bool(self._ahead) or self._broken is not None or (self._tls and self.socket.pending() > 0)  # type: ignore[attr-defined]
 
     def receive(self) -> bytes:
         """Body bytes that are there now; b"" when there are none (yet, or at a chunk's border, or at the end).
@@ -58,6 +61,8 @@ class Body:
         if self._ahead:
             data, self._ahead = self._ahead, b""
             return self._decoder.feed(data)
+        if self._broken is not None:
+            raise TruncatedStream from self._broken
         try:
             data = self.socket.recv(RECEIVE_BYTES)
         except (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError):

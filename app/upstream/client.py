@@ -7,12 +7,13 @@ error of the one tree. Knows nothing of retries, failover or the client.
 from __future__ import annotations
 
 import socket
+import time
 import uuid
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from app.credentials.credential import Credential
-from app.errors import GatewayError, TruncatedStream, UpstreamRefused, UpstreamUnavailable
+from app.errors import GatewayError, TruncatedStream, UpstreamError, UpstreamRefused, UpstreamUnavailable
 from app.kiro import failures
 from app.kiro.endpoints import ClientIdentity, api_region, chat_call
 from app.kiro.events import ContentLengthExceeded, Ignored, KiroEvent, Unknown, parse_event
@@ -106,8 +107,8 @@ class ChatClient:
 
     def _first_events(self, streaming: StreamingAnswer) -> Answer:
         if streaming.status != 200:
-            raise failures.classify(streaming.status, streaming.headers, _whole(streaming.body))
-        if streaming.headers.get("content-type", "").startswith("application/json"):
+            raise failures.classify(streaming.status, streaming.headers, _whole(streaming.body), now=time.time())
+        if "json" in streaming.headers.get("content-type", "").lower():  # application/json, application/x-amz-json-1.0
             raise _error_in_disguise(_whole(streaming.body))
         answer = Answer(streaming.body, FrameDecoder(), [])
         while not answer.ended:
@@ -146,7 +147,7 @@ def _whole(body: Body) -> bytes:
                     wait_readable(body.socket, None)
                 pieces.append(body.receive())
                 size += len(pieces[-1])
-    except (TimeLimit, TruncatedStream):
+    except (TimeLimit, UpstreamError):  # late, cut or badly framed
         pass
     finally:
         body.close()

@@ -1,4 +1,4 @@
-"""The only place that speaks HTTP to the outside: sessions, proxies, the CA bundle, `KIRO_UPSTREAM_URL`, one error tree.
+"""The only place that speaks HTTP to the outside: connections, proxies, the CA bundle, `KIRO_UPSTREAM_URL`, one error tree.
 
 In: an `HttpCall` (method, url, headers, body) as `app.kiro.endpoints` makes it. Out: an `HttpAnswer`, or a `StreamingAnswer`
 whose body is read as it arrives. Refuses to know what a call means, and never retries.
@@ -8,9 +8,9 @@ still names the real service.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, closing
 from dataclasses import dataclass
-from http.cookiejar import DefaultCookiePolicy
 from typing import Protocol
 from urllib.parse import urlsplit
 
@@ -22,7 +22,8 @@ from app.errors import UpstreamUnavailable
 from app.runtime.clock import TimeLimit, limit
 from app.upstream.body import Body
 
-CONNECT_SECONDS = 5.0
+CONNECT_SECONDS = 5.0  # for each address of a host
+REACH_SECONDS = 10.0  # from the look-up of the name to the first byte that is sent, with all addresses, proxy and TLS
 MAX_ANSWER_BYTES = 32 * 1024 * 1024
 
 
@@ -42,7 +43,7 @@ class HttpCall(Protocol):
 class TransportFailed(UpstreamUnavailable):
     """No HTTP answer came.
 
-    sent: False when the request certainly never left (no connection), so that repeating it is safe.
+    sent: False when repeating the call is certainly safe: its body never left, or it has none.
     """
 
     def __init__(self, message: str, *, sent: bool) -> None:
@@ -68,6 +69,31 @@ class StreamingAnswer:
     body: Body
 
 
+class _Outgoing:
+    """The body of one request, which knows whether it has left, and how long reaching the other side may take.
+
+    The HTTP library asks for the body only when connection, proxy and TLS are ready, so that is the moment; what it raises
+    does not tell before from after (a TLS error may be either). Once sent, the body is forgotten: a stream lives long.
+    """
+
+    def __init__(self, body: bytes | None) -> None:
+        self._body = body
+        self._reaching = ExitStack()
+        self.left = False
+
+    def reach(self) -> ExitStack:
+        """Hold this around the call: TimeLimit when the body has not left after REACH_SECONDS."""
+        if self._body is not None:
+            self._reaching.enter_context(limit(REACH_SECONDS))
+        return self._reaching
+
+    def __iter__(self) -> Iterator[bytes]:
+        self._reaching.close()
+        self.left = True
+        body, self._body = self._body, None
+        yield body or b""
+
+
 class Http:
     """Sends calls; one object per process.
 
@@ -82,40 +108,45 @@ class Http:
         self._upstream_url = upstream_url.rstrip("/") if upstream_url else None
         self._ca_bundle = ca_bundle
         self._default_proxy_url = default_proxy_url
-        self._session = requests.Session()
-        self._session.trust_env = False
-        self._session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
-        adapter = HTTPAdapter(pool_connections=16, pool_maxsize=64, max_retries=0, pool_block=False)
-        self._session.mount("http://", adapter)
-        self._session.mount("https://", adapter)
+        # Straight to the adapter: a Session would read the environment and keep cookies. Streams take their connection over
+        # (see Body), so that none comes back to be used again.
+        self._adapter = _new_adapter()
 
     def send(self, call: HttpCall, *, proxy_url: str | None = None, timeout_seconds: float = 60.0) -> HttpAnswer:
         """Send and read the whole answer within `timeout_seconds`; raises TransportFailed."""
+        outgoing = _Outgoing(call.body)
         try:
-            with limit(timeout_seconds):
-                response = self._post(call, proxy_url)
+            # An adapter of its own: a connection that is kept, although we asked for its end, is half closed when the next call
+            # meets it, and a refresh must not end unclear for that.
+            with limit(timeout_seconds), closing(_new_adapter()) as adapter:
+                response = self._post(call, outgoing, adapter, proxy_url)
                 try:
                     body = response.raw.read(MAX_ANSWER_BYTES, decode_content=True)
                 finally:
                     response.close()
         except TimeLimit as error:
-            raise TransportFailed("Kiro did not answer in time", sent=True) from error
+            raise TransportFailed("Kiro did not answer in time", sent=outgoing.left) from error
         except (requests.RequestException, urllib3.exceptions.HTTPError, OSError) as error:
-            raise _translate(error) from error
+            raise _translate(error, sent=outgoing.left) from error
         return HttpAnswer(response.status_code, _lower(response.headers), body)
 
     def open(self, call: HttpCall, *, proxy_url: str | None = None) -> StreamingAnswer:
         """Send and return once the headers are there, however long that takes; raises TransportFailed.
 
-        The caller ends a wait that is too long by killing the task it runs in.
+        The caller ends a wait that is too long by a limit of its own, or by killing the task it runs in.
         """
+        outgoing = _Outgoing(call.body)
         try:
-            response = self._post(call, proxy_url)
+            response = self._post(call, outgoing, self._adapter, proxy_url)
+        except TimeLimit as error:
+            if outgoing.left:
+                raise  # the caller's own
+            raise TransportFailed("Kiro cannot be reached", sent=False) from error
         except (requests.RequestException, urllib3.exceptions.HTTPError, OSError) as error:
-            raise _translate(error) from error
+            raise _translate(error, sent=outgoing.left) from error
         return StreamingAnswer(response.status_code, _lower(response.headers), Body(response))
 
-    def _post(self, call: HttpCall, proxy_url: str | None) -> requests.Response:
+    def _post(self, call: HttpCall, outgoing: _Outgoing, adapter: HTTPAdapter, proxy_url: str | None) -> requests.Response:
         prepared = requests.PreparedRequest()
         prepared.prepare_method(call.method)
         target = urlsplit(call.url)
@@ -124,37 +155,31 @@ class Http:
             url = f"{self._upstream_url}{target.path}" + (f"?{target.query}" if target.query else "")
         prepared.prepare_url(url, None)
         prepared.prepare_headers({"Host": target.netloc, **call.headers})
-        prepared.prepare_body(call.body, None)
+        if call.body is not None:
+            prepared.headers["Content-Length"] = str(len(call.body))
+            prepared.body = outgoing  # type: ignore[assignment]  # any iterable of bytes is sent as it is
         proxy = proxy_url or self._default_proxy_url
         proxies = {} if proxy is None or proxy == "direct" else {"http": proxy, "https": proxy}
-        return self._session.get_adapter(url).send(
-            prepared, stream=True, timeout=(CONNECT_SECONDS, None), verify=self._ca_bundle or True, proxies=proxies
-        )
+        with outgoing.reach():
+            return adapter.send(
+                prepared, stream=True, timeout=(CONNECT_SECONDS, None), verify=self._ca_bundle or True, proxies=proxies
+            )
+
+
+def _new_adapter() -> HTTPAdapter:
+    return HTTPAdapter(pool_connections=16, pool_maxsize=64, max_retries=0, pool_block=False)
 
 
 def _lower(headers: Mapping[str, str]) -> dict[str, str]:
     return {name.lower(): value for name, value in headers.items()}
 
 
-def _translate(error: Exception) -> TransportFailed:
+def _translate(error: Exception, *, sent: bool) -> TransportFailed:
     """Our own error for whatever the library raised; the cause stays attached, its text (which may hold URLs) does not."""
     if isinstance(error, requests.exceptions.ProxyError):
-        return TransportFailed("The proxy does not answer or refuses the connection", sent=False)
+        return TransportFailed("The proxy does not answer or refuses the connection", sent=sent)
     if isinstance(error, requests.exceptions.SSLError):
-        return TransportFailed("The TLS connection to Kiro failed", sent=False)
-    if isinstance(error, requests.exceptions.ConnectTimeout) or _never_connected(error):
+        return TransportFailed("The TLS connection to Kiro failed", sent=sent)
+    if not sent:
         return TransportFailed("Kiro cannot be reached", sent=False)
     return TransportFailed("The connection to Kiro broke before an answer came", sent=True)
-
-
-def _never_connected(error: BaseException | None) -> bool:
-    """Whether a refused or unresolved connection is at the root of `error`."""
-    seen = 0
-    while error is not None and seen < 8:
-        if isinstance(error, urllib3.exceptions.NewConnectionError):
-            return True
-        reason = getattr(error, "reason", None)
-        inner = error.args[0] if error.args and isinstance(error.args[0], BaseException) else None
-        error = reason if isinstance(reason, BaseException) else inner or error.__cause__
-        seen += 1
-    return False
