@@ -1,7 +1,8 @@
 """One record per request, written after its answer by one writer per worker.
 
 In: finished `RequestRecord`s. Nothing here waits in a request: a record is put into a bounded queue; the writer stores what has
-gathered, at most a second later. A record that finds the queue full is dropped, counted and told in the log.
+gathered, at most a second later. A record that finds the queue full is dropped, counted and told in the log;
+so is one that the database does not take three times.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from decimal import Decimal
 from typing import Any
 
 from sqlalchemy import select
+from sqlalchemy.exc import SQLAlchemyError
 
 from app.errors import StorageUnavailable
 from app.runtime.tasks import Task, spawn
@@ -107,19 +109,30 @@ class Ledger:
 
     def _write_all(self) -> None:
         time.sleep(GATHER_SECONDS)
-        while self._queue:
+        while self._queue or self._dropped:
             batch = [self._queue.popleft() for _ in range(min(len(self._queue), BATCH_RECORDS))]
-            for attempt in range(RETRIES):
-                try:
-                    self._write(batch)
-                    break
-                except StorageUnavailable:
-                    if attempt == RETRIES - 1:
-                        self._dropped += len(batch)
+            self._store(batch)
+            if self._dropped:
+                dropped, self._dropped = self._dropped, 0
+                log.error("%d request records could not be stored", dropped)
             time.sleep(0)
-        if self._dropped:
-            log.error("%d request records could not be stored", self._dropped)
-            self._dropped = 0
+
+    def _store(self, batch: list[RequestRecord]) -> None:
+        """Write a batch; each record by itself when the database refuses one of them."""
+        for _ in range(RETRIES):
+            try:
+                self._write(batch)
+                return
+            except StorageUnavailable:
+                continue
+            except SQLAlchemyError as error:
+                if len(batch) > 1:
+                    for record in batch:
+                        self._store([record])
+                    return
+                log.error("the record of request %s was refused: %s", batch[0].id, type(error).__name__)
+                break
+        self._dropped += len(batch)
 
     def _write(self, batch: list[RequestRecord]) -> None:
         with transaction() as session:

@@ -1,19 +1,23 @@
 """Run-time settings: one registry, one typed snapshot. They live in the database, so every worker and machine agrees.
 
-A new setting is one line in `SETTINGS` (and its field in `Settings`); command line, admin and documents follow.
+A new setting is one line in `SETTINGS` (and its field in `Settings`); command line, admin and documents follow. Only what
+something reads is offered. While the database does not answer, the snapshot read last stays in force.
 """
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, fields
 from typing import Any
 from urllib.parse import urlsplit
 
-from app.errors import GatewayError
+from app.errors import GatewayError, StorageUnavailable
 from app.storage import reading, transaction
 from app.storage.tables import SettingRow
+
+log = logging.getLogger(__name__)
 
 MAX_AGE_SECONDS = 2.0
 
@@ -36,9 +40,9 @@ class Setting:
     secret: bool = False
 
 
-def _text(text: str) -> str:
-    if not text:
-        raise ValueError("must not be empty")
+def _header_text(text: str) -> str:
+    if not text or not text.isascii() or not text.isprintable():
+        raise ValueError("must be printable ASCII text: it becomes part of an HTTP header")
     return text
 
 
@@ -52,10 +56,6 @@ def _optional_url(*schemes: str) -> Callable[[str], str | None]:
         return text
 
     return parse
-
-
-def _optional(text: str) -> str | None:
-    return text or None
 
 
 def _number(low: float, high: float) -> Callable[[str], float]:
@@ -80,27 +80,14 @@ def _count(low: int, high: int) -> Callable[[str], int]:
     return parse
 
 
-def _one_of(*choices: str) -> Callable[[str], str]:
-    def parse(text: str) -> str:
-        if text not in choices:
-            raise ValueError(f"must be one of {', '.join(choices)}")
-        return text
-
-    return parse
-
-
 SETTINGS: tuple[Setting, ...] = (
-    Setting("kiro_version", "0.12.155", _text, "Kiro IDE version in our user agent; old ones are refused upstream"),
-    Setting("kiro_rest_version", "0.12.155", _text, "The same for usage and model listings, which have a gate of their own"),
-    Setting("system_version", "darwin#24.6.0", _text, "Operating system in our user agent"),
-    Setting("node_version", "v22.12.0", _text, "Node version in our user agent"),
-    Setting("upstream_hosts", "auto", _one_of("auto", "q", "runtime"), "Which of Kiro's hosts answer chats"),
+    Setting("kiro_version", "0.12.155", _header_text, "Kiro IDE version in our user agent; old ones are refused upstream"),
+    Setting(
+        "kiro_rest_version", "0.12.155", _header_text, "The same for usage and model listings, which have a gate of their own"
+    ),
+    Setting("system_version", "darwin#24.6.0", _header_text, "Operating system in our user agent"),
+    Setting("node_version", "v22.12.0", _header_text, "Node version in our user agent"),
     Setting("proxy_url", None, _optional_url("http", "https", "socks5", "socks5h"), "Proxy for upstream calls", secret=True),
-    Setting("count_tokens_api_url", None, _optional_url("http", "https"), "Service that counts tokens exactly, asked first"),
-    Setting("count_tokens_api_key", None, _optional, "Its key", secret=True),
-    Setting("count_tokens_auth_type", "x-api-key", _one_of("x-api-key", "bearer"), "How its key is sent"),
-    Setting("min_usage_threshold", 5.0, _number(0, 1e9), "Credits below which a credential is spared"),
-    Setting("scheduling_mode", "fixed", _one_of("fixed", "auto"), "fixed: by priority; auto: spread by what is left"),
     Setting("first_ping_seconds", 5.0, _number(0.5, 60), "How long a stream's status is held back for early errors"),
     Setting("ping_seconds", 10.0, _number(0.5, 15), "Silence after which a stream gets a ping"),
     Setting("first_event_seconds", 120.0, _number(1, 720), "How long an attempt may take to its first event"),
@@ -120,13 +107,7 @@ class Settings:
     kiro_rest_version: str
     system_version: str
     node_version: str
-    upstream_hosts: str
     proxy_url: str | None
-    count_tokens_api_url: str | None
-    count_tokens_api_key: str | None
-    count_tokens_auth_type: str
-    min_usage_threshold: float
-    scheduling_mode: str
     first_ping_seconds: float
     ping_seconds: float
     first_event_seconds: float
@@ -153,14 +134,19 @@ class SettingsStore:
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
         self._cached: Settings | None = None
-        self._read_at = 0.0
+        self._read_at: float | None = None
 
     def current(self) -> Settings:
-        """The snapshot in force, at most 2 s old."""
-        if self._cached is None or self._clock() - self._read_at >= MAX_AGE_SECONDS:
+        """The snapshot in force, at most 2 s old; older only while the database does not answer."""
+        if self._cached is None or self._read_at is None or self._clock() - self._read_at >= MAX_AGE_SECONDS:
             self._read_at = self._clock()
-            with reading() as session:
-                self._cached = snapshot({row.key: row.value for row in session.query(SettingRow)})
+            try:
+                with reading() as session:
+                    self._cached = snapshot({row.key: row.value for row in session.query(SettingRow)})
+            except StorageUnavailable:
+                if self._cached is None:
+                    raise
+                log.warning("the settings could not be read again; those known stay in force")
         return self._cached
 
     def set(self, name: str, text: str) -> None:
@@ -172,7 +158,7 @@ class SettingsStore:
             raise SettingError(f"{name} {error}") from None
         with transaction() as session:
             session.merge(SettingRow(key=name, value=text.strip(), updated_at=time.time()))
-        self._cached = None
+        self._read_at = None
 
     def get(self, name: str) -> Any:
         """One setting's value in force. Raises SettingError for an unknown name."""
