@@ -54,6 +54,11 @@ class _Call:
         arguments = "".join(self.pieces)
         return isinstance(parse_arguments(arguments), dict) if arguments.strip() else self.stopped
 
+    @property
+    def is_whole(self) -> bool:
+        """Whether nothing can be added to its arguments. Only looked at behind a brace: it reads all pieces."""
+        return bool(self.pieces) and self.pieces[-1].rstrip().endswith("}") and self.is_complete
+
 
 class ReplyBuilder:
     """Builds one message.
@@ -180,11 +185,12 @@ class ReplyBuilder:
                 self._next_call()
         elif call.stopped:
             return  # Kiro sends whole calls twice now and then
+        piece = "" if call.is_whole else event.input
         if call is self._call:
-            self._grow_call(event.input, event.stop)
+            self._grow_call(piece, event.stop)
             return
-        if event.input:
-            call.pieces.append(event.input)
+        if piece:
+            call.pieces.append(piece)
         call.stopped = event.stop
         if self._call is None:
             if call.has_begun:  # before that it has no block: it may never say anything
