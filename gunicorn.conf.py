@@ -8,6 +8,7 @@ from gevent import monkey
 # First, as in wsgi.py: whatever this file imports must find a patched ssl (also with --preload).
 monkey.patch_all()
 
+import subprocess
 import sys
 
 from config import Config, ConfigError
@@ -37,6 +38,13 @@ umask = 0o077
 accesslog = None
 errorlog = "-"
 loglevel = _config.log_level.lower()
+
+
+def on_starting(server):
+    """Refuse with one message what would fail in every worker; in a process of its own, so that HUP still loads new code."""
+    status = subprocess.run([sys.executable, "-m", "app.start"], check=False).returncode
+    if status:
+        sys.exit(status)
 
 
 def post_worker_init(worker):
