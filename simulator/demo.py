@@ -22,51 +22,67 @@ from simulator.client import Simulator
 
 FOLDER = Path(".demo")
 START_SECONDS = 60.0
+STOP_SECONDS = 4.0
+STOPS = (signal.SIGTERM, signal.SIGINT)
 
 
 def main() -> int:
     """Run until told to stop; the exit status of the gateway."""
-    host, port = os.environ.get("HOST", "127.0.0.1"), os.environ.get("PORT", "8080")
-    FOLDER.mkdir(mode=0o700, exist_ok=True)
-    key = _key()
-    for name in (signal.SIGTERM, signal.SIGINT):
+    for name in STOPS:
         signal.signal(name, _stop)
-    with Simulator.start() as upstream:
-        account = upstream.add_account(kind="social")
-        credentials = FOLDER / "credentials.json"
-        credentials.write_text(json.dumps({"refreshToken": account["refresh_token"], "authMethod": "social"}))
-        credentials.chmod(0o600)
-        database = FOLDER / "data.db"
-        for left_over in FOLDER.glob("data.db*"):  # its credential belongs to a stand-in that is gone
-            left_over.unlink()
-        environment = {
-            **os.environ,
-            "HOST": host,
-            "PORT": port,
-            "API_KEY": key,
-            "DB_PATH": str(database.resolve()),
-            "KIRO_UPSTREAM_URL": upstream.url,
-            "KIRO_CREDENTIALS_FILE": str(credentials.resolve()),
-            "DATABASE_URL": "",
-            "DRAIN_SECONDS": "1",
-        }
-        gateway = subprocess.Popen([sys.executable, "-m", "gunicorn", "wsgi:app", "--log-level", "warning"], env=environment)
-        try:
-            address = f"http://{host}:{port}"
-            if _wait(f"{address}/healthz", gateway):
-                print(_welcome(address, key), flush=True)
-            return gateway.wait()
-        except KeyboardInterrupt:
+    try:
+        FOLDER.mkdir(mode=0o700, exist_ok=True)
+        with Simulator.start() as upstream:
+            return _run_gateway(upstream)
+    except KeyboardInterrupt:
+        return 0
+
+
+def _run_gateway(upstream: Simulator) -> int:
+    host, port = os.environ.get("HOST") or "127.0.0.1", os.environ.get("PORT") or "8080"
+    key = _key()
+    gateway = subprocess.Popen(
+        [sys.executable, "-m", "gunicorn", "wsgi:app", "--log-level", "warning"],
+        env={**os.environ, **_environment(upstream), "HOST": host, "PORT": port, "API_KEY": key},
+    )
+    try:
+        address = f"http://{host}:{port}"
+        if _wait(f"{address}/healthz", gateway):
+            print(_welcome(address, key), flush=True)
+        return gateway.wait()
+    finally:
+        for name in STOPS:  # impatience must not leave a process behind
+            signal.signal(name, signal.SIG_IGN)
+        if gateway.poll() is None:
             print("\nStopping the demo.", flush=True)
-            return 0
-        finally:
-            if gateway.poll() is None:
-                gateway.terminate()
-                try:
-                    gateway.wait(6)
-                except subprocess.TimeoutExpired:
-                    gateway.kill()
-                    gateway.wait()
+            _end(gateway)
+
+
+def _environment(upstream: Simulator) -> dict[str, str]:
+    """A database and a login of the demo's own, whatever `.env` says."""
+    account = upstream.add_account(kind="social")
+    credentials = FOLDER / "credentials.json"
+    credentials.write_text(json.dumps({"refreshToken": account["refresh_token"], "authMethod": "social"}))
+    credentials.chmod(0o600)
+    for left_over in FOLDER.glob("data.db*"):  # its credential belongs to a stand-in that is gone
+        left_over.unlink()
+    return {
+        "DB_PATH": str((FOLDER / "data.db").resolve()),
+        "DATABASE_URL": "",
+        "KIRO_UPSTREAM_URL": upstream.url,
+        "KIRO_CREDENTIALS_FILE": str(credentials.resolve()),
+        "DRAIN_SECONDS": "1",
+    }
+
+
+def _end(gateway: subprocess.Popen[bytes]) -> None:
+    """As a stop of the real thing: streams end with an event, tokens in flight are saved; no longer than a person waits."""
+    gateway.terminate()
+    try:
+        gateway.wait(STOP_SECONDS)
+    except subprocess.TimeoutExpired:
+        gateway.kill()  # its workers notice within a second that their master is gone
+        gateway.wait()
 
 
 def _key() -> str:
