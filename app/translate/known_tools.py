@@ -20,7 +20,8 @@ _POINT = {"type": "array", "items": {"type": "integer"}, "description": "[x, y] 
 
 
 def _object(required: list[str], **properties: dict[str, Any]) -> dict[str, Any]:
-    return {"type": "object", "properties": properties, "required": required}
+    schema = {"type": "object", "properties": properties, "required": required}
+    return schema if required else {"type": "object", "properties": properties}
 
 
 def _one_of(*values: str) -> dict[str, Any]:

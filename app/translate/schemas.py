@@ -118,7 +118,7 @@ class _Cleaner:
 
     def type(self, value: object, _: tuple[str, ...]) -> object:
         if isinstance(value, list):
-            names = [name for name in value if name in TYPES]
+            names = [name for name in value if isinstance(name, str) and name in TYPES]
             return names[0] if len(names) == 1 else names or None
         return value if isinstance(value, str) and value in TYPES else None
 
