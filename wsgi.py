@@ -10,9 +10,10 @@ import sys
 
 from config import Config, ConfigError
 
+from app.errors import StorageUnavailable
 from app.factory import create_app
 
 try:
     app = create_app(Config.from_env())
-except ConfigError as error:
+except (ConfigError, StorageUnavailable) as error:
     sys.exit(str(error))

@@ -16,10 +16,15 @@ class Base(DeclarativeBase):
 db = SQLAlchemy(model_class=Base, disable_autonaming=True)
 
 
+# Without it SQLite gives the id of a deleted row to the next one, and old records would name the wrong login.
+NEVER_AGAIN = {"sqlite_autoincrement": True}
+
+
 class CredentialRow(Base):
     """One Kiro login, its tokens and its state."""
 
     __tablename__ = "credentials"
+    __table_args__ = NEVER_AGAIN
 
     id: Mapped[int] = mapped_column(Integer, primary_key=True, autoincrement=True)
     kind: Mapped[str] = mapped_column(String(16))
@@ -77,6 +82,7 @@ class ApiKeyRow(Base):
     """A client's key, as its SHA-256."""
 
     __tablename__ = "api_keys"
+    __table_args__ = NEVER_AGAIN
 
     id: Mapped[int] = mapped_column(Integer, primary_key=True, autoincrement=True)
     name: Mapped[str] = mapped_column(Text)
@@ -123,6 +129,7 @@ class AdminRow(Base):
     """Who may sign in to the admin."""
 
     __tablename__ = "users"
+    __table_args__ = NEVER_AGAIN
 
     id: Mapped[int] = mapped_column(Integer, primary_key=True, autoincrement=True)
     username: Mapped[str] = mapped_column(String(128), unique=True)

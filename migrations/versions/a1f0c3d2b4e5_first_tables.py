@@ -26,6 +26,7 @@ def upgrade():
         sa.Column("last_used_at", sa.Float(), nullable=True),
         sa.PrimaryKeyConstraint("id"),
         sa.UniqueConstraint("key_hash"),
+        sqlite_autoincrement=True,
     )
     op.create_table(
         "credentials",
@@ -69,6 +70,7 @@ def upgrade():
         sa.Column("updated_at", sa.Float(), nullable=False),
         sa.PrimaryKeyConstraint("id"),
         sa.UniqueConstraint("import_fingerprint"),
+        sqlite_autoincrement=True,
     )
     op.create_table(
         "settings",
@@ -86,6 +88,7 @@ def upgrade():
         sa.Column("updated_at", sa.Float(), nullable=False),
         sa.PrimaryKeyConstraint("id"),
         sa.UniqueConstraint("username"),
+        sqlite_autoincrement=True,
     )
     op.create_table(
         "requests",
