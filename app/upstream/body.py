@@ -33,6 +33,11 @@ class Body:
         self.socket: socket.socket = reader.raw._sock
         self._decoder: BodyDecoder = _decoder_for(response.headers)
         self._tls = isinstance(self.socket, ssl.SSLSocket)
+        # TLS to Kiro inside a proxy's own TLS is an object around the proxy's socket. What it holds back cannot be asked for,
+        # so it is read until nothing comes.
+        self._carrier: socket.socket = getattr(self.socket, "socket", self.socket)
+        self._tunnelled = self._carrier is not self.socket
+        self._drained = not self._tunnelled
         # Non-blocking from here on: peek() then returns what was read ahead and never waits.
         self.socket.settimeout(0.0)
         self._ahead = b""
@@ -51,7 +56,9 @@ class Body:
     @property
     def has_buffered(self) -> bool:
         """Whether `receive` has something without waiting for the socket."""
-        return bool(self._ahead) or self._broken is not None or (self._tls and self.socket.pending() > 0)  # type: ignore[attr-defined]
+        if self._ahead or self._broken is not None or not self._drained:
+            return True
+        return self._tls and self.socket.pending() > 0  # type: ignore[attr-defined]
 
     def receive(self) -> bytes:
         """Body bytes that are there now; b"" when there are none (yet, or at a chunk's border, or at the end).
@@ -66,9 +73,11 @@ class Body:
         try:
             data = self.socket.recv(RECEIVE_BYTES)
         except (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError):
+            self._drained = True
             return b""
         except OSError as error:
             raise TruncatedStream from error
+        self._drained = not self._tunnelled
         if data:
             return self._decoder.feed(data)
         self._decoder.end_of_input()
@@ -80,7 +89,7 @@ class Body:
         The socket is shut down before it is closed: closing alone, while another greenlet waits on it, ends in a traceback.
         """
         with contextlib.suppress(OSError):
-            self.socket.shutdown(socket.SHUT_RDWR)
+            self._carrier.shutdown(socket.SHUT_RDWR)
         self._response.close()
 
 

@@ -31,7 +31,8 @@ def named(vectors: Iterable[dict[str, Any]]) -> list[Any]:
 
 def wire_of(vector: dict[str, Any]) -> bytes:
     run = vector.get("then", {"hex": "", "times": 0})
-    return bytes.fromhex(vector["hex"]) + bytes.fromhex(run["hex"]) * run["times"] + bytes.fromhex(vector.get("last", ""))
+    times: int = run["times"]
+    return bytes.fromhex(vector["hex"]) + bytes.fromhex(run["hex"]) * times + bytes.fromhex(vector.get("last", ""))
 
 
 def as_botocore_says(value: Any) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from urllib.parse import parse_qs, urlsplit
 
 import orjson
@@ -186,7 +187,7 @@ def test_the_api_is_called_where_the_profile_lives(
 
 @pytest.mark.parametrize("region", ["evil.example/", "a@b", "us-east-1.evil.example", "us-east-1\n", "", "us east 1", "#"])
 def test_a_region_that_would_lead_to_another_host_is_refused(region: str) -> None:
-    calls = [
+    calls: list[Callable[[], HttpCall]] = [
         lambda: chat(region=region),
         lambda: p.social_refresh_call(region=region, refresh_token="aorX", machine_id=MACHINE, identity=IDENTITY),
         lambda: p.idc_refresh_call(

@@ -139,6 +139,27 @@ def chunked(data: bytes, size: int) -> bytes:
     return b"".join(chunk(data[at : at + size]) for at in range(0, len(data), size)) + b"0\r\n\r\n"
 
 
+def tunnelling(port: int) -> Play:
+    """A proxy: CONNECT, then bytes both ways."""
+
+    def play(peer: Peer) -> None:
+        assert peer.read_request().startswith(b"CONNECT localhost:")
+        with socket.create_connection(("127.0.0.1", port)) as far:
+            peer.send(b"HTTP/1.1 200 Connection established\r\n\r\n")
+            back = gevent.spawn(_copy, far, peer.sock)
+            _copy(peer.sock, far)
+            back.join()
+
+    return play
+
+
+def _copy(source: Any, target: Any) -> None:
+    with contextlib.suppress(OSError):
+        while data := source.recv(65536):
+            target.sendall(data)
+        target.shutdown(socket.SHUT_WR)
+
+
 @contextlib.contextmanager
 def certificate() -> Iterator[tuple[ssl.SSLContext, str]]:
     """A server's TLS context for localhost, and the path of the certificate to trust."""

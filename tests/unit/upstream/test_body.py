@@ -16,7 +16,18 @@ from app.runtime.sockets import wait_readable
 from app.upstream.body import Body
 from app.upstream.http import Http, StreamingAnswer
 from tests.unit.upstream.patched import patched
-from tests.unit.upstream.servers import STREAM_HEAD, Peer, Play, answer, answering, certificate, chunk, chunked, serving
+from tests.unit.upstream.servers import (
+    STREAM_HEAD,
+    Peer,
+    Play,
+    answer,
+    answering,
+    certificate,
+    chunk,
+    chunked,
+    serving,
+    tunnelling,
+)
 from tests.unit.upstream.test_http import Call
 
 COUNTED_HEAD = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n"
@@ -210,3 +221,23 @@ def test_the_request_is_forgotten_while_the_answer_streams(tls: bool) -> None:
 def test_an_answer_with_a_length_and_more_behind_it_ends_at_its_length() -> None:
     with opened(answering(answer(200, b"body") + b"HTTP/1.1 200 smuggled\r\n\r\n"), False) as streaming:
         assert receive_all(streaming.body) == b"body"
+
+
+@pytest.mark.parametrize("proxy_tls", [False, True])
+@patched
+def test_a_body_comes_whole_through_a_proxy(proxy_tls: bool) -> None:
+    def play(peer: Peer) -> None:
+        peer.read_request()
+        peer.send(*whole(STREAM_HEAD, chunked(DATA, 30_000), 40_001))
+        peer.wait_for_the_end()  # nothing more comes that could wake anybody up
+
+    with (
+        certificate() as (tls, trusted),
+        serving(play, tls) as server,
+        serving(tunnelling(server.port), tls if proxy_tls else None) as proxy,
+    ):
+        body = Http(upstream_url=server.url, ca_bundle=trusted).open(Call(), proxy_url=proxy.url).body
+        assert receive_all(body) == DATA
+        body.close()
+        body.close()
+        server.join()

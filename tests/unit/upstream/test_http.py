@@ -19,7 +19,7 @@ from app.runtime.clock import TimeLimit, limit
 from app.upstream import http as http_module
 from app.upstream.http import Http, TransportFailed
 from tests.unit.upstream.patched import patched
-from tests.unit.upstream.servers import Peer, answer, answering, black_hole, certificate, serving
+from tests.unit.upstream.servers import Peer, answer, answering, black_hole, certificate, serving, tunnelling
 
 REAL = "https://q.us-east-1.amazonaws.com"
 
@@ -147,26 +147,18 @@ def test_a_proxy_is_used_unless_the_call_goes_around_it(way: Callable[..., Any])
         assert (len(proxy.peers), len(server.peers)) == (2, 1)
 
 
+@pytest.mark.parametrize("proxy_tls", [False, True])
 @patched
-def test_tls_goes_through_a_proxy_as_a_tunnel() -> None:
-    def tunnel(peer: Peer) -> None:
-        line = peer.read_request().split(b"\r\n")[0]
-        assert line.startswith(b"CONNECT localhost:")
-        far = socket.create_connection(("127.0.0.1", server.port))
-        peer.send(b"HTTP/1.1 200 Connection established\r\n\r\n")
-        back = gevent.spawn(copy, far, peer.sock)
-        copy(peer.sock, far)
-        back.join()
-
-    def copy(source: Any, target: Any) -> None:
-        while data := source.recv(65536):
-            target.sendall(data)
-        target.shutdown(socket.SHUT_WR)
-
-    with certificate() as (tls, trusted), serving(answering(answer(200, b"ok")), tls) as server, serving(tunnel) as proxy:
+def test_tls_goes_through_a_proxy_as_a_tunnel(proxy_tls: bool) -> None:
+    with (
+        certificate() as (tls, trusted),
+        serving(answering(answer(200, b"ok")), tls) as server,
+        serving(tunnelling(server.port), tls if proxy_tls else None) as proxy,
+    ):
         http = Http(upstream_url=server.url, ca_bundle=trusted)
         assert http.send(Call(), proxy_url=proxy.url).body == b"ok"
         assert sent_lines(server.peers[0])[2] == b'{"a":1}'
+        assert b'{"a":1}' not in proxy.peers[0].request
 
 
 @both_ways
