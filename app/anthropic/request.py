@@ -29,6 +29,7 @@ from app.anthropic.repairs import repair_shape
 from app.anthropic.schema import CacheControl, JsonObject, Nullable, OptionalTextOrBlocks, Strict, Strings, TextOrBlocks
 from app.anthropic.tools import Tool, ToolChoice
 from app.anthropic.wording import rejection
+from app.errors import RequestRejected
 
 Role = Literal["user", "assistant", "system"]
 
@@ -96,6 +97,10 @@ class MessageRequest(CountRequest):
 
 Request = TypeVar("Request", bound=CountRequest)
 
+# Far more than tools and their arguments need. Deeper JSON can be read and counted, but not be written again (orjson: 254
+# levels), and would end the request where it is walked instead of here.
+MAX_LEVELS = 128
+
 
 def parse_message_request(
     raw: object, *, version: str, repair: bool = False, find_model: Callable[[str], object] | None = None
@@ -105,6 +110,8 @@ def parse_message_request(
     repair: let pass what the real API refuses but the translation can mend; `repaired` then says what it was.
     find_model: called with the model's name between shape and sense, so that an unknown model is told when the real API does.
     """
+    if _is_deeper(raw, MAX_LEVELS):
+        raise RequestRejected(f"The request body is nested too deeply: at most {MAX_LEVELS} levels are supported")
     request, repaired = _parse(MessageRequest, raw, repair)
     if find_model is not None:
         find_model(request.model)
@@ -131,3 +138,18 @@ def _parse(kind: type[Request], raw: object, repair: bool) -> tuple[Request, lis
         return kind.model_validate(raw), repaired
     except ValidationError as error:
         raise rejection(error) from None
+
+
+def _is_deeper(value: object, levels: int) -> bool:
+    """Whether lists and objects stand inside one another in more than so many levels."""
+    layer: list[Any] = [value]
+    for _ in range(levels):
+        layer = [
+            item
+            for node in layer
+            if isinstance(node, dict | list)
+            for item in (node.values() if isinstance(node, dict) else node)
+        ]
+        if not layer:
+            return False
+    return any(isinstance(node, dict | list) for node in layer)

@@ -207,3 +207,17 @@ def test_a_large_request_is_translated_in_time() -> None:
         seconds.append(time.process_time() - began)
     assert min(seconds) < 0.025
     assert refused_by(body_) is None
+
+
+# --- at the limit ---------------------------------------------------------------------------------------------------------
+
+
+def test_the_deepest_json_that_is_read_can_be_written() -> None:
+    deep: Any = None
+    for _ in range(120):
+        deep = {"a": [deep]} if isinstance(deep, list) else {"a": deep}
+    declared = tool("Bash", description="d", input_schema={"type": "object", "properties": {"x": {"enum": [deep]}}})
+    example = {**declared, "name": "Read", "input_examples": [deep]}
+    raw = body(user("Hi"), assistant(call(name="Bash", input=deep)), user(result()), tools=[declared, example])
+    raw["tools"][0]["input_schema"]["properties"]["x"]["enum"] = [deep["a"]["a"]["a"]]
+    assert refused_by(written(translate(raw))) is None

@@ -314,3 +314,15 @@ def test_a_refusal_asks_for_no_retry() -> None:
         parse(foo=1)
     assert (caught.value.status, caught.value.should_retry) == (400, False)
     assert refusal(foo=1) == caught.value.message
+
+
+def _nested(levels: int, value: Any) -> Any:
+    for _ in range(levels):
+        value = {"a": value}
+    return value
+
+
+def test_json_that_is_nested_too_deeply_is_refused() -> None:
+    for raw in (_nested(200, 1), body(tools=[tool(input_schema=_nested(200, {}))]), {"model": [_nested(200, [])]}):
+        with pytest.raises(RequestRejected, match="nested too deeply: at most 128 levels"):
+            parse_message_request(raw, version=OLD)
