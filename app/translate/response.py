@@ -92,7 +92,6 @@ class ReplyBuilder:
         self._open: str | None = None  # kind of the open block: text, thinking or tool_use
         self._thought: list[str] = []
         self._signature: list[str] = []
-        self._thinking_seen = False
         self._calls: dict[str, _Call] = {}  # by upstream's id
         self._call: _Call | None = None  # the one whose block is open
         self._waiting: list[_Call | k.AssistantText | k.Reasoning] = []  # what came while a call was open

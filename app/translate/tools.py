@@ -22,7 +22,7 @@ MAX_DESCRIPTION_CHARACTERS = 10_000
 MAX_DESCRIPTION_BYTES = 10_240
 STUB_DESCRIPTION = "Tool used in conversation history"
 
-_LEGAL = re.compile(r"[a-zA-Z0-9_-]{1,63}")
+_LEGAL = re.compile(rf"[a-zA-Z0-9_-]{{1,{MAX_NAME_BYTES}}}")
 _FOREIGN = re.compile(r"[^a-zA-Z0-9_-]")
 
 
