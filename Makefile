@@ -49,7 +49,8 @@ clean: ## remove what was built or installed
 $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "kiro-py needs Python 3.11 or newer (PYTHON=/path/to/python3 make ...)")'
 	@echo "Setting up $(VENV) (once) ..."
-	@$(PYTHON) -m venv $(VENV) || { echo "Could not make a virtual environment; on Debian: apt install python3-venv"; exit 1; }
+	@$(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); \
+		echo "Could not make a virtual environment; on Debian: apt install python3-venv"; exit 1; }
 
 $(NEEDED): requirements.txt | $(BIN)/python
 	@$(BIN)/python -m pip install -q --disable-pip-version-check -r requirements.txt

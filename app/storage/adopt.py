@@ -27,8 +27,7 @@ log = logging.getLogger(__name__)
 ORIGINAL_TABLES = ("users", "credentials", "settings")
 OLD_PREFIX = "original_"
 LOCK_WAIT_SECONDS = 30.0
-# The original's versions of the client are refused upstream by now; our defaults are not.
-DROPPED_SETTINGS = frozenset({"kiro_version"})
+# Not its kiro_version: the original's are refused upstream by now, our default is not.
 TAKEN_SETTINGS = frozenset(
     {
         "system_version",
