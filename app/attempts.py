@@ -31,6 +31,7 @@ from app.kiro.endpoints import BUILDER_ID_PLACEHOLDER_ARN, sent_profile_arn
 from app.kiro.request import KiroRequest
 from app.ledger import Attempt
 from app.settings import Settings
+from app.translate.ladder import next_document
 from app.upstream.client import Answer, ChatClient
 
 PROMPT_TOO_LONG = "PROMPT_TOO_LONG"
@@ -40,7 +41,7 @@ LEAVES_CREDENTIAL = (Throttled, QuotaExhausted, AccountSuspended, TokenRejected,
 class Attempts:
     """All attempts of one request.
 
-    log: one entry per attempt, for the request record.
+    log: one entry per attempt, for the request record. changes: what was changed about a document that was refused.
     input_tokens, context_tokens: estimate and limit, for the message of an over-long prompt.
     """
 
@@ -56,6 +57,7 @@ class Attempts:
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         self.log: list[Attempt] = []
+        self.changes: list[str] = []
         self._pool = pool
         self._client = client
         self._request = request
@@ -71,6 +73,11 @@ class Attempts:
         self._renew: Lease | None = None
         self._other_arn: set[int] = set()
         self._last_error: GatewayError | None = None
+
+    @property
+    def credential_id(self) -> int:
+        """The credential of the open attempt, 0 for none."""
+        return self._lease.credential.id if self._lease is not None else 0
 
     def open(self) -> Answer:
         """The next open answer; raises the error that ends the request."""
@@ -93,9 +100,8 @@ class Attempts:
         """The last attempt failed before any content: take note, wait a little. Raises when there is no other attempt."""
         lease = self._note(error)
         if isinstance(error, UpstreamRefused):
-            if error.reason == PROMPT_TOO_LONG:
-                raise PromptTooLong(*self._numbers) from error
-            raise error
+            self._change_document(error)
+            return
         id_ = lease.credential.id
         self._tries[id_] += 1
         self._last_error = error
@@ -128,6 +134,16 @@ class Attempts:
             self._note(None, status="abandoned")
 
     # -- one step --
+
+    def _change_document(self, refusal: UpstreamRefused) -> None:
+        """Another credential would not help; another form of the same request may. Raises when none is left."""
+        if refusal.reason == PROMPT_TOO_LONG:
+            raise PromptTooLong(*self._numbers) from refusal
+        changed = next_document(self._request, refusal, self.changes)
+        if changed is None or len(self.log) >= self._limit:
+            raise refusal
+        name, self._request = changed
+        self.changes.append(name)
 
     def _lend(self) -> Lease | None:
         """A lease, None when a refresh failed and another credential is to be asked; raises when there is none."""

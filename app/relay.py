@@ -115,7 +115,9 @@ class Relay:
     def _prepare(self, request: MessageRequest, call: Call) -> Exchange:
         model = resolve(request.model, self._catalogue())
         conversation_id, continuation_id = conversation_ids(request, session=call.session, key_id=call.key_id)
-        translation = translate_request(request, model=model, conversation_id=conversation_id, continuation_id=continuation_id)
+        translation = translate_request(
+            request, model=model, conversation_id=conversation_id, continuation_id=continuation_id, sealer=self._sealer
+        )
         call.record.model_used = model.used
         call.record.session_id = conversation_id
         call.record.rules = translation.rules
@@ -139,7 +141,7 @@ class Relay:
                 input_tokens=translation.input_tokens,
                 context_tokens=model.context_tokens,
                 new_tool_id=lambda: tool_use_id(secrets.token_bytes(18)),
-                sign=lambda thinking, upstream: self._sealer.seal(thinking, model.used, upstream),
+                sign=lambda thinking, upstream: self._sealer.seal(thinking, model.used, upstream, attempts.credential_id),
             )
 
         watch = StreamWatch(call.client)
@@ -352,6 +354,7 @@ class Exchange:
         record = self._call.record
         usage = self._builder.usage
         record.attempts = self._attempts.log
+        record.rules = [*record.rules, *self._attempts.changes]
         record.input_tokens = usage.input_tokens
         record.output_tokens = usage.output_tokens
         record.cache_read_tokens = usage.cache_read

@@ -6,7 +6,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import cast
 
-from config import Config
 from flask import current_app
 
 from app.access.api_keys import KeyRing
@@ -16,6 +15,7 @@ from app.ledger import Ledger
 from app.relay import Relay
 from app.settings import SettingsStore
 from app.translate.models import CatalogueModel
+from config import Config
 
 EXTENSION = "kiro_services"
 

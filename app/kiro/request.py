@@ -1,4 +1,8 @@
-"""The request document and its JSON. The profile ARN belongs to the credential of one attempt, never to the document."""
+"""The request document and its JSON.
+
+What belongs to the credential of one attempt is no part of the document: its profile ARN, and thinking of earlier turns, whose
+signatures only hold for the credential that got them. Both are put in when an attempt is written down. Source: protocol 3.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +11,17 @@ from typing import Any
 
 import orjson
 
+ASSISTANT = "assistantResponseMessage"
+
+
+@dataclass(frozen=True, slots=True)
+class Reasoning:
+    """Thinking of an earlier turn. at: index in the history; content: `reasoningContent` (protocol 3.4)."""
+
+    at: int
+    credential_id: int
+    content: dict[str, Any]
+
 
 @dataclass(frozen=True, slots=True)
 class KiroRequest:
@@ -14,11 +29,19 @@ class KiroRequest:
 
     conversation_state: dict[str, Any]
     model_fields: dict[str, Any] | None = None
+    reasoning: tuple[Reasoning, ...] = ()
 
 
-def serialise(request: KiroRequest, profile_arn: str | None) -> bytes:
+def serialise(request: KiroRequest, profile_arn: str | None, credential_id: int | None = None) -> bytes:
     """The body of one attempt; absent parts are left out, as null is refused upstream."""
-    body: dict[str, Any] = {"conversationState": request.conversation_state}
+    state = request.conversation_state
+    own = [reasoning for reasoning in request.reasoning if reasoning.credential_id == credential_id]
+    if own:
+        history = list(state["history"])
+        for reasoning in own:
+            history[reasoning.at] = {ASSISTANT: {**history[reasoning.at][ASSISTANT], "reasoningContent": reasoning.content}}
+        state = {**state, "history": history}
+    body: dict[str, Any] = {"conversationState": state}
     if request.model_fields:
         body["additionalModelRequestFields"] = request.model_fields
     if profile_arn:

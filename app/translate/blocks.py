@@ -23,8 +23,9 @@ from app.translate.documents import (
 from app.translate.images import translate_image
 from app.translate.rules import Rules
 from app.translate.schemas import has_nulls, without_nulls
+from app.translate.signatures import REDACTED, Seal
 from app.translate.tools import Tool, ToolNames
-from app.translate.turns import SYSTEM, USER, Call, Result, Turn
+from app.translate.turns import SYSTEM, USER, Call, Result, Thought, Turn
 
 IMAGE_NOTE = "(an image was left out: this model does not read images)"
 IMAGE_RESULT = "(the image is attached)"
@@ -34,14 +35,23 @@ UPLOAD_NOTE = "(a file for code execution was left out: no code is run here)"
 class Reader:
     """Reads the messages of one request.
 
-    names: upstream's names of tools. images: whether the model reads images. After `turns`: offered says of each tool the
+    names: upstream's names of tools. images: whether the model reads images. unseal: what a signature of ours holds, from
+    signature and text; None for any other. After `turns`: offered says of each tool the
     conversation names whether the model may use it now; defined are the tools whose definition stands in a message.
     """
 
-    def __init__(self, rules: Rules, names: ToolNames, *, images: bool = True) -> None:
+    def __init__(
+        self,
+        rules: Rules,
+        names: ToolNames,
+        *,
+        images: bool = True,
+        unseal: Callable[[str, str], Seal | None] = lambda _signature, _thinking: None,
+    ) -> None:
         self.rules = rules
         self.names = names
         self.images = images
+        self.unseal = unseal
         self.offered: dict[str, bool] = {}
         self.defined: list[Tool] = []
         self._at: tuple[int, int] = (0, 0)
@@ -122,8 +132,17 @@ class Reader:
                 result.texts.append(IMAGE_RESULT)
         turn.results.append(result)
 
-    def thinking(self, _block: b.ThinkingBlock | b.RedactedThinkingBlock, _turn: Turn) -> None:
-        self.rules.chose("history_thinking")
+    def thinking(self, block: b.ThinkingBlock, turn: Turn) -> None:
+        signed = self._unseal(block.signature, block.thinking)
+        if signed is None:
+            return
+        text = {"text": block.thinking, "signature": signed.upstream}
+        turn.thoughts.append(Thought(signed.credential_id, {"reasoningText": text}))
+
+    def redacted_thinking(self, block: b.RedactedThinkingBlock, turn: Turn) -> None:
+        signed = self._unseal(block.data, REDACTED)
+        if signed is not None:
+            turn.thoughts.append(Thought(signed.credential_id, {"redactedContent": signed.upstream}))
 
     def server_call(self, block: b.ServerToolUseBlock | b.McpToolUseBlock, turn: Turn) -> None:
         turn.texts.append(server_call_text(block))
@@ -159,6 +178,14 @@ class Reader:
 
     def nothing(self, _block: Any, _turn: Turn) -> None:
         """Blocks of betas that say nothing a model here could use."""
+
+    def _unseal(self, signature: str, thinking: str) -> Seal | None:
+        """What upstream signed, None when it did not, or not for this model."""
+        seal = self.unseal(signature, thinking)
+        if seal is None or not seal.upstream:
+            self.rules.chose("history_thinking")
+            return None
+        return seal
 
     def _offer(self, name: str) -> str:
         """Let a tool be used from here on; the sentence that says so, in the name the model knows it by."""
@@ -198,7 +225,7 @@ _BLOCKS: dict[str, _Handler] = {
     "tool_use": Reader.tool_use,
     "tool_result": Reader.tool_result,
     "thinking": Reader.thinking,
-    "redacted_thinking": Reader.thinking,
+    "redacted_thinking": Reader.redacted_thinking,
     "server_tool_use": Reader.server_call,
     "mcp_tool_use": Reader.server_call,
     "mcp_tool_result": Reader.server_result,

@@ -43,7 +43,9 @@ def _without_model_fields(request: KiroRequest) -> KiroRequest | None:
 
 def _with_strict_schemas(request: KiroRequest) -> KiroRequest | None:
     """Only the keywords that no host ever refused."""
-    return _with_tools(request, lambda tool: {**tool, "inputSchema": {"json": clean_schema(tool["inputSchema"]["json"], strict=True)}})
+    return _with_tools(
+        request, lambda tool: {**tool, "inputSchema": {"json": clean_schema(tool["inputSchema"]["json"], strict=True)}}
+    )
 
 
 def _with_stubbed_tools(request: KiroRequest) -> KiroRequest | None:

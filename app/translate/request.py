@@ -8,14 +8,14 @@ Source: protocol 3 and 4.4.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from app.anthropic import tools as t
 from app.anthropic.request import MessageRequest
 from app.anthropic.token_count import count_request
-from app.kiro.request import KiroRequest
+from app.kiro.request import KiroRequest, Reasoning
 from app.translate.blocks import Reader, reminder
 from app.translate.conversation import CHANGING_LINE
 from app.translate.effort import Thinking, translate_thinking
@@ -23,6 +23,7 @@ from app.translate.history import legalise
 from app.translate.known_tools import as_tool
 from app.translate.models import ResolvedModel
 from app.translate.rules import Rules
+from app.translate.signatures import Seal, Sealer
 from app.translate.tools import Tool, ToolNames, specify, stub
 from app.translate.turns import ASSISTANT, USER, Turn, assistant_message, user_message
 from app.translate.wishes import wishes_in_words
@@ -47,14 +48,19 @@ def translate_request(
     model: ResolvedModel,
     conversation_id: str,
     continuation_id: str,
+    sealer: Sealer | None = None,
     rules_off: Collection[str] = (),
 ) -> Translation:
-    """Translate; rules_off: rules to leave out, for tests that prove each one is needed."""
+    """Translate.
+
+    sealer: opens our signatures of thinking in the history; without one none is sent on.
+    rules_off: rules to leave out, for tests that prove each one is needed.
+    """
     rules = Rules(rules_off)
     # 1. what each message says
     declared = [(tool, declared) for declared in request.tools if (tool := as_tool(declared)) is not None]
     names = ToolNames((tool.name for tool, _ in declared), rules)
-    reader = Reader(rules, names, images=model.images)
+    reader = Reader(rules, names, images=model.images, unseal=_unseal(sealer, model))
     turns = reader.turns(request.messages)
     # 2. one legal conversation
     turns = legalise(turns, rules)
@@ -72,7 +78,8 @@ def translate_request(
     system = _system_text(request, sections, thinking, rules)
     history = [] if not system else [Turn(USER, [system]), Turn(ASSISTANT, [SYSTEM_ACCEPTED])]
     # 6. written down
-    entries = [_entry(turn, model.used, called) for turn in [*history, *turns[:-1]]]
+    past = [*history, *turns[:-1]]
+    entries = [_entry(turn, model.used, called) for turn in past]
     message = user_message(current, model.used)
     context = message.setdefault("userInputMessageContext", {})
     if specifications:
@@ -86,8 +93,25 @@ def translate_request(
     }
     if entries:
         state["history"] = entries
+    reasoning = _reasoning(past, rules)
     fired = list(dict.fromkeys([*request.repaired, *rules.fired]))
-    return Translation(KiroRequest(state, thinking.model_fields), names, thinking, count_request(request), fired)
+    return Translation(KiroRequest(state, thinking.model_fields, reasoning), names, thinking, count_request(request), fired)
+
+
+def _unseal(sealer: Sealer | None, model: ResolvedModel) -> Callable[[str, str], Seal | None]:
+    return lambda signature, thinking: None if sealer is None else sealer.open(signature, thinking, model.used)
+
+
+def _reasoning(turns: list[Turn], rules: Rules) -> tuple[Reasoning, ...]:
+    """Thinking that may be sent again; a turn of Kiro's has room for one."""
+    found = []
+    for at, turn in enumerate(turns):
+        if turn.role == ASSISTANT and len(turn.thoughts) == 1:
+            (thought,) = turn.thoughts
+            found.append(Reasoning(at, thought.credential_id, thought.content))
+        elif turn.thoughts:
+            rules.chose("history_thinking")
+    return tuple(found)
 
 
 def _entry(turn: Turn, model_id: str, names: dict[str, str]) -> dict[str, Any]:

@@ -19,6 +19,7 @@ from app.errors import UpstreamRefused
 from app.kiro import events as k
 from app.kiro.failures import PROMPT_TOO_LONG
 from app.translate.effort import Thinking, View
+from app.translate.signatures import REDACTED
 from app.translate.thinking import Kind, TagSplitter
 from app.translate.tools import ToolNames
 from app.translate.usage import Usage, UsageMeter
@@ -173,7 +174,7 @@ class ReplyBuilder:
             self._sign_thought(event.signature)
         if event.redacted:
             self._close()
-            self._block(e.redacted_thinking_block(event.redacted))
+            self._block(e.redacted_thinking_block(self._sign(REDACTED, event.redacted)))
             self._out.append(e.content_block_stop(self._next_index - 1))
 
     def _on_tool_use(self, event: k.ToolUseFragment) -> None:
@@ -315,8 +316,10 @@ class ReplyBuilder:
             kind = "thinking"
         index = self._next_index - 1
         if kind == "thinking":
-            thought = "".join(self._thought) if self._view is View.SHOWN else ""
-            self._out.append(e.signature_delta(index, self._sign(thought, "".join(self._signature))))
+            thought, signature = "".join(self._thought), "".join(self._signature)
+            if thought and self._view is not View.SHOWN:
+                thought = signature = ""  # upstream's signature is for a text the client never gets
+            self._out.append(e.signature_delta(index, self._sign(thought, signature)))
             self._thought, self._signature = [], []
         elif kind == "tool_use":
             call, self._call = self._call, None

@@ -58,5 +58,10 @@ class Sealer:
         return Seal(inner.decode("utf-8", "replace"), credential_id)
 
     def _mac(self, thinking: str, model: str, credential_id: int, inner: bytes) -> bytes:
-        parts = (model.encode(), str(credential_id).encode(), hashlib.sha256(inner).digest(), thinking.encode("utf-8", "replace"))
+        parts = (
+            model.encode(),
+            str(credential_id).encode(),
+            hashlib.sha256(inner).digest(),
+            thinking.encode("utf-8", "replace"),
+        )
         return hmac.digest(self.key, b"\x00".join(parts), "sha256")

@@ -46,6 +46,14 @@ class Result:
         return "\n".join(self.texts)
 
 
+@dataclass(frozen=True, slots=True)
+class Thought:
+    """Thinking that upstream signed. content: `reasoningContent` (protocol 3.4), good for this credential only."""
+
+    credential_id: int
+    content: dict[str, Any]
+
+
 @dataclass(slots=True)
 class Turn:
     """One side speaking, once. texts: one entry per text block, an empty one between messages that became one."""
@@ -55,6 +63,7 @@ class Turn:
     images: list[Image] = field(default_factory=list)
     calls: list[Call] = field(default_factory=list)
     results: list[Result] = field(default_factory=list)
+    thoughts: list[Thought] = field(default_factory=list)
 
     @property
     def text(self) -> str:
@@ -68,6 +77,7 @@ class Turn:
         self.images += other.images
         self.calls += other.calls
         self.results += other.results
+        self.thoughts += other.thoughts
 
 
 def user_message(turn: Turn, model_id: str) -> dict[str, Any]:

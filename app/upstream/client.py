@@ -91,7 +91,7 @@ class ChatClient:
             machine_id=credential.machine_id or "",
             identity=self._identity(),
             kind=credential.kind,
-            body=serialise(request, profile_arn),
+            body=serialise(request, profile_arn, credential.id),
             invocation_id=str(uuid.uuid4()),
         )
         try:

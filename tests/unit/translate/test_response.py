@@ -151,11 +151,17 @@ def test_thinking_after_a_signature_is_a_block_of_its_own() -> None:
 
 
 def test_omitted_thinking_is_an_empty_block_with_its_signature() -> None:
-    for events in ([thought("Hm"), thought(signature="s")], [thought(signature="s")]):
+    """Upstream's signature is kept only where it signs what the client gets, which is nothing."""
+    for events, seal in (([thought("Hm"), thought(signature="s")], "sealed(|)"), ([thought(signature="s")], "sealed(|s)")):
         assert fold(reply([*events, said("Yes")], OMITTED))["content"] == [
-            {"type": "thinking", "thinking": "", "signature": "sealed(|s)"},
+            {"type": "thinking", "thinking": "", "signature": seal},
             {"type": "text", "text": "Yes"},
         ]
+
+
+def test_redacted_thinking_is_sealed() -> None:
+    content = fold(reply([thought(redacted="RW0="), said("Yes")], NATIVE))["content"]
+    assert content[0] == {"type": "redacted_thinking", "data": "sealed(\x00redacted|RW0=)"}
 
 
 def test_hidden_thinking_is_counted_and_not_shown() -> None:

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.translate.signatures import Sealer
+from app.translate.signatures import Seal, Sealer
 
 SEALER = Sealer(b"k" * 32)
 ANY = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
@@ -14,7 +14,7 @@ ANY = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
 
 @given(ANY, ANY, ANY)
 def test_a_seal_opens_to_what_is_inside(thinking: str, model: str, upstream: str) -> None:
-    assert SEALER.open(SEALER.seal(thinking, model, upstream), thinking, model) == upstream
+    assert SEALER.open(SEALER.seal(thinking, model, upstream, 7), thinking, model) == Seal(upstream, 7)
 
 
 @given(st.integers(0, 41), st.integers(1, 255))
@@ -39,4 +39,4 @@ def test_another_key_does_not_open_it() -> None:
 
 
 def test_thinking_without_upstream_s_signature_has_a_seal_all_the_same() -> None:
-    assert SEALER.open(SEALER.seal("Hm", "claude", ""), "Hm", "claude") == ""
+    assert SEALER.open(SEALER.seal("Hm", "claude", ""), "Hm", "claude") == Seal("", 0)

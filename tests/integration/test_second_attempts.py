@@ -1,0 +1,110 @@
+"""A request that Kiro refuses although it looked right is sent once or twice more in another form, and the record says so."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import anthropic
+import pytest
+
+from simulator.client import Simulator
+from tests.integration.gateway import Gateway, flask_command
+from tests.integration.wire import ask, body
+
+CHAT = "/generateAssistantResponse"
+NATIVE = "claude-sonnet-5"
+TOOL = {"name": "get_weather", "input_schema": {"type": "object", "properties": {"city": {"type": "string", "format": "x"}}}}
+
+
+def refusal(reason: str | None) -> dict[str, Any]:
+    return {"status": 400, "body": {"message": "Improperly formed request.", "reason": reason}}
+
+
+def told(gateway: Gateway, request_id: str, part: str) -> str:
+    """The record of a request, once it holds `part`; it is written after the answer."""
+    for _ in range(10):
+        shown = flask_command(gateway.folder, "requests", request_id).stdout
+        if part in shown:
+            return shown
+    raise AssertionError(shown)
+
+
+def test_a_refused_schema_is_simplified(gateway: Gateway, simulator: Simulator) -> None:
+    simulator.clear_calls()
+    simulator.script([refusal("TOOL_SCHEMA_INVALID")])
+    answer = ask(gateway.url, body(tools=[TOOL]))
+    assert answer.status == 200
+    schemas = [
+        call["body"]["conversationState"]["currentMessage"]["userInputMessage"]["userInputMessageContext"]["tools"][0][
+            "toolSpecification"
+        ]["inputSchema"]["json"]["properties"]["city"]
+        for call in simulator.calls(CHAT)
+    ]
+    assert schemas == [{"type": "string", "format": "x"}, {"type": "string"}]
+    assert "retry_with_strict_schemas" in told(gateway, answer.headers["request-id"], "retry_with_strict_schemas")
+
+
+def test_two_changes_are_the_limit(gateway: Gateway, simulator: Simulator) -> None:
+    simulator.clear_calls()
+    simulator.script([{**refusal(None), "times": 0}])
+    answer = ask(gateway.url, body(tools=[TOOL]))
+    assert answer.status == 400
+    assert "Improperly formed request." in answer.json["error"]["message"]
+    assert len(simulator.calls(CHAT)) == 3
+
+
+def converse(gateway: Gateway, messages: list[Any], model: str = NATIVE) -> anthropic.types.Message:
+    return gateway.sdk().messages.create(model=model, max_tokens=4000, thinking={"type": "adaptive"}, messages=messages)
+
+
+def reasonings(call: dict[str, Any]) -> list[Any]:
+    """Thinking in the history of a call."""
+    turns = (turn.get("assistantResponseMessage", {}) for turn in call["body"]["conversationState"].get("history", []))
+    return [turn["reasoningContent"] for turn in turns if "reasoningContent" in turn]
+
+
+@pytest.fixture
+def thinking_talk(gateway: Gateway, simulator: Simulator) -> list[Any]:
+    """Two turns with signed thinking in the first."""
+    messages: list[Any] = [{"role": "user", "content": "Hello"}]
+    first = converse(gateway, messages)
+    assert [block.type for block in first.content] == ["thinking", "text"]
+    messages += [{"role": "assistant", "content": first.content}, {"role": "user", "content": "And now?"}]
+    second = converse(gateway, messages)
+    simulator.clear_calls()
+    return [*messages, {"role": "assistant", "content": second.content}, {"role": "user", "content": "And then?"}]
+
+
+def test_signed_thinking_is_sent_again_and_accepted(gateway: Gateway, simulator: Simulator, thinking_talk: list[Any]) -> None:
+    assert converse(gateway, thinking_talk).stop_reason == "end_turn"
+    (call,) = simulator.calls(CHAT)
+    assert call["refused_by"] is None
+    assert [set(reasoning) for reasoning in reasonings(call)] == [{"reasoningText"}] * 2
+
+
+def test_thinking_is_dropped_when_the_model_changed(gateway: Gateway, simulator: Simulator, thinking_talk: list[Any]) -> None:
+    assert converse(gateway, thinking_talk, model="claude-opus-4.8").stop_reason == "end_turn"
+    (call,) = simulator.calls(CHAT)
+    assert reasonings(call) == []
+
+
+def test_thinking_that_kiro_does_not_know_any_more_is_left_out(
+    gateway: Gateway, simulator: Simulator, thinking_talk: list[Any]
+) -> None:
+    simulator.script([{"status": 400, "body": {"message": "Invalid signature", "reason": "THINKING_SIGNATURE_INVALID"}}])
+    assert converse(gateway, thinking_talk).stop_reason == "end_turn"
+    first, second = simulator.calls(CHAT)
+    assert len(reasonings(first)) == 2
+    assert reasonings(second) == []
+
+
+def test_foreign_thinking_is_no_error(gateway: Gateway, simulator: Simulator, thinking_talk: list[Any]) -> None:
+    foreign = {"type": "thinking", "thinking": "Hm", "signature": "EqQBCgZmb3JlaWdu"}
+    messages = [
+        thinking_talk[0],
+        {"role": "assistant", "content": [foreign, {"type": "text", "text": "Hi"}]},
+        thinking_talk[-1],
+    ]
+    assert converse(gateway, messages).stop_reason == "end_turn"
+    (call,) = simulator.calls(CHAT)
+    assert reasonings(call) == []
