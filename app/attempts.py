@@ -25,16 +25,19 @@ from app.errors import (
     RefreshFailed,
     Throttled,
     TokenRejected,
+    UpstreamError,
     UpstreamRefused,
 )
 from app.kiro.endpoints import BUILDER_ID_PLACEHOLDER_ARN, sent_profile_arn
+from app.kiro.failures import PROMPT_TOO_LONG
 from app.kiro.request import KiroRequest
 from app.ledger import Attempt
 from app.settings import Settings
 from app.translate.ladder import next_document
 from app.upstream.client import Answer, ChatClient
 
-PROMPT_TOO_LONG = "PROMPT_TOO_LONG"
+INVALID_MODEL_ID = "INVALID_MODEL_ID"
+EDGE_TIMEOUT = 524
 LEAVES_CREDENTIAL = (Throttled, QuotaExhausted, AccountSuspended, TokenRejected, RefreshFailed, ProfileRequired)
 
 
@@ -72,6 +75,7 @@ class Attempts:
         self._renewed: set[int] = set()
         self._renew: Lease | None = None
         self._other_arn: set[int] = set()
+        self._model_refused = False
         self._last_error: GatewayError | None = None
 
     @property
@@ -99,16 +103,21 @@ class Attempts:
     def failed(self, error: GatewayError) -> None:
         """The last attempt failed before any content: take note, wait a little. Raises when there is no other attempt."""
         lease = self._note(error)
-        if isinstance(error, UpstreamRefused):
-            self._change_document(error)
-            return
         id_ = lease.credential.id
+        if isinstance(error, UpstreamRefused):
+            if error.reason == INVALID_MODEL_ID and not self._model_refused:
+                self._model_refused = True  # another login's plan or region may have the model
+                self._excluded.add(id_)
+                self._last_error = error
+            else:
+                self._change_document(error)
+            return
         self._tries[id_] += 1
         self._last_error = error
         if isinstance(error, TokenRejected) and id_ not in self._renewed and lease.credential.kind != "api_key":
             self._renewed.add(id_)
             self._renew = lease
-        elif isinstance(error, ProfileRequired) and id_ not in self._other_arn:
+        elif id_ not in self._other_arn and (isinstance(error, ProfileRequired) or self._placeholder_refused(lease, error)):
             self._other_arn.add(id_)
         else:
             self._pool.fail(lease, error)
@@ -116,7 +125,7 @@ class Attempts:
                 self._excluded.add(id_)
             else:
                 self._back_off()
-        if len(self.log) >= self._limit:
+        if len(self.log) >= self._limit or _waited_enough(error):
             raise error
 
     def broke(self, error: GatewayError) -> None:
@@ -184,6 +193,10 @@ class Attempts:
             return arn
         return BUILDER_ID_PLACEHOLDER_ARN if arn is None else None
 
+    def _placeholder_refused(self, lease: Lease, error: GatewayError) -> bool:
+        """A fresh token that is refused together with the placeholder ARN is sent once without it. Source: protocol 1.8."""
+        return isinstance(error, TokenRejected) and self._profile_arn(lease) == BUILDER_ID_PLACEHOLDER_ARN
+
     def _note(self, error: GatewayError | None, *, status: str = "ok") -> Lease:
         lease = self._lease
         assert lease is not None, "an attempt is noted once"
@@ -204,6 +217,11 @@ class Attempts:
         """200 ms · 2ⁿ up to 2 s, and up to a quarter more. Source: protocol 7."""
         seconds = min(0.2 * 2 ** (len(self.log) - 1), 2.0)
         self._sleep(seconds * (1 + random.random() / 4))  # noqa: S311 - spreads retries, protects nothing
+
+
+def _waited_enough(error: GatewayError) -> bool:
+    """The edge in front of Kiro gave up waiting for an answer: the client has waited long, and so would it again."""
+    return isinstance(error, UpstreamError) and error.upstream_status == EDGE_TIMEOUT
 
 
 def _milliseconds(began_at: float) -> int:

@@ -23,7 +23,7 @@ from app.storage.root_secret import SIGNATURES, derive, root_secret
 from app.translate.models import BUILT_IN, CatalogueModel
 from app.translate.signatures import Sealer
 from app.upstream.client import ChatClient
-from app.upstream.http import Http
+from app.upstream.http import Http, goes_around
 from config import Config
 
 log = logging.getLogger(__name__)
@@ -39,7 +39,12 @@ def create_app(config: Config) -> Flask:
     settings = SettingsStore()
     keys = KeyRing(config.api_key)
     store = CredentialStore()
-    http = Http(upstream_url=config.kiro_upstream_url, ca_bundle=config.ca_bundle, default_proxy_url=config.proxy_url)
+
+    def default_proxy(host: str) -> str | None:
+        around = goes_around(host, config.no_proxy)
+        return settings.current().proxy_url or (None if around else config.proxy_url)
+
+    http = Http(upstream_url=config.kiro_upstream_url, ca_bundle=config.ca_bundle, default_proxy=default_proxy)
 
     def identity() -> ClientIdentity:
         current = settings.current()

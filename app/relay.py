@@ -34,6 +34,7 @@ from app.runtime.sockets import Signal, StreamWatch, monotonic
 from app.runtime.tasks import Task, spawn
 from app.settings import Settings
 from app.translate.conversation import conversation_ids
+from app.translate.limits import check_limits
 from app.translate.models import CatalogueModel, resolve
 from app.translate.request import translate_request
 from app.translate.response import ReplyBuilder
@@ -114,6 +115,7 @@ class Relay:
 
     def _prepare(self, request: MessageRequest, call: Call) -> Exchange:
         model = resolve(request.model, self._catalogue())
+        check_limits(request, model)
         conversation_id, continuation_id = conversation_ids(request, session=call.session, key_id=call.key_id)
         translation = translate_request(
             request, model=model, conversation_id=conversation_id, continuation_id=continuation_id, sealer=self._sealer

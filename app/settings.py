@@ -80,6 +80,12 @@ def _count(low: int, high: int) -> Callable[[str], int]:
     return parse
 
 
+def _switch(text: str) -> bool:
+    if text.lower() not in ("on", "off", "true", "false"):
+        raise ValueError("must be on or off")
+    return text.lower() in ("on", "true")
+
+
 SETTINGS: tuple[Setting, ...] = (
     Setting("kiro_version", "0.12.155", _header_text, "Kiro IDE version in our user agent; old ones are refused upstream"),
     Setting(
@@ -95,6 +101,9 @@ SETTINGS: tuple[Setting, ...] = (
     Setting("total_seconds", 3600.0, _number(1, 86400), "How long one answer may take in all"),
     Setting("max_attempts_per_credential", 3, _count(1, 10), "Attempts with one credential"),
     Setting("max_attempts", 9, _count(1, 30), "Attempts for one request"),
+    Setting(
+        "repair_requests", False, _switch, "Mend what the real API refuses: empty texts, unanswered calls, foreign roles, …"
+    ),
 )
 BY_NAME = {setting.name: setting for setting in SETTINGS}
 
@@ -115,6 +124,7 @@ class Settings:
     total_seconds: float
     max_attempts_per_credential: int
     max_attempts: int
+    repair_requests: bool
 
 
 def snapshot(stored: dict[str, str]) -> Settings:

@@ -20,7 +20,11 @@ bp = Blueprint("count_tokens", __name__)
 def count_tokens() -> dict[str, Any]:
     """Count the input tokens of a request."""
     authenticate()
-    version = api_version()
-    count = parse_count_request(read_json(), version=version)
-    resolve(count.model, services().catalogue())
+    here, version = services(), api_version()
+    count = parse_count_request(
+        read_json(),
+        version=version,
+        repair=here.settings.current().repair_requests,
+        find_model=lambda name: resolve(name, here.catalogue()),
+    )
     return {"input_tokens": count_request(count)}

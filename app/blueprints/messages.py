@@ -17,6 +17,7 @@ from app.errors import GatewayError
 from app.ledger import RequestRecord
 from app.relay import Call, ClientGone, Exchange
 from app.services import services
+from app.translate.models import resolve
 
 bp = Blueprint("messages", __name__)
 
@@ -82,8 +83,13 @@ class EventStream:
 
 
 def _parse(record: RequestRecord) -> MessageRequest:
-    version = api_version()
-    message_request = parse_message_request(read_json(), version=version)
+    here, version = services(), api_version()
+    message_request = parse_message_request(
+        read_json(),
+        version=version,
+        repair=here.settings.current().repair_requests,
+        find_model=lambda name: resolve(name, here.catalogue()),
+    )
     record.model_asked, record.stream = message_request.model, message_request.stream
     return message_request
 

@@ -39,6 +39,7 @@ from app.errors import (
 from app.kiro.endpoints import ClientIdentity
 from app.kiro.failures import CAPACITY_REASONS
 from app.runtime.tasks import Task, spawn
+from app.upstream.http import TransportFailed
 
 log = logging.getLogger(__name__)
 
@@ -150,6 +151,8 @@ class Pool:
                 return lifecycle.Throttled(error.retry_after_seconds, error.message)
             case UpstreamRefused() | EventStreamError():
                 return None
+            case TransportFailed() if not credential.proxy_url:
+                return None  # the way to Kiro is the same for all of them
             case UpstreamError() if error.reason in CAPACITY_REASONS:
                 return None
             case UpstreamError():

@@ -8,7 +8,7 @@ still names the real service.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from typing import Protocol
@@ -99,15 +99,19 @@ class Http:
 
     upstream_url: `KIRO_UPSTREAM_URL`, None for the real services.
     ca_bundle: path of a CA bundle, None for the library's own.
-    default_proxy_url: used when a call names none; "direct" on a call goes around it.
+    default_proxy: the proxy for a host, used when a call names none; "direct" on a call goes around it.
     """
 
     def __init__(
-        self, *, upstream_url: str | None = None, ca_bundle: str | None = None, default_proxy_url: str | None = None
+        self,
+        *,
+        upstream_url: str | None = None,
+        ca_bundle: str | None = None,
+        default_proxy: Callable[[str], str | None] = lambda _host: None,
     ) -> None:
         self._upstream_url = upstream_url.rstrip("/") if upstream_url else None
         self._ca_bundle = ca_bundle
-        self._default_proxy_url = default_proxy_url
+        self._default_proxy = default_proxy
         # Straight to the adapter: a Session would read the environment and keep cookies. Streams take their connection over
         # (see Body), so that none comes back to be used again.
         self._adapter = _new_adapter()
@@ -158,12 +162,20 @@ class Http:
         if call.body is not None:
             prepared.headers["Content-Length"] = str(len(call.body))
             prepared.body = outgoing  # type: ignore[assignment]  # any iterable of bytes is sent as it is
-        proxy = proxy_url or self._default_proxy_url
+        proxy = proxy_url or self._default_proxy(urlsplit(url).hostname or "")
         proxies = {} if proxy is None or proxy == "direct" else {"http": proxy, "https": proxy}
         with outgoing.reach():
             return adapter.send(
                 prepared, stream=True, timeout=(CONNECT_SECONDS, None), verify=self._ca_bundle or True, proxies=proxies
             )
+
+
+def goes_around(host: str, no_proxy: Iterable[str]) -> bool:
+    """Whether the environment's proxy is not meant for a host: this machine's own names, and what `NO_PROXY` lists."""
+    if host == "localhost" or host.startswith("127.") or host == "::1":
+        return True
+    names = [entry.lower().lstrip("*").lstrip(".") for entry in no_proxy]
+    return any(not name or host == name or host.endswith(f".{name}") for name in names)
 
 
 def _new_adapter() -> HTTPAdapter:

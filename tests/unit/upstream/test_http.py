@@ -17,7 +17,7 @@ import pytest
 from app.errors import UpstreamUnavailable
 from app.runtime.clock import TimeLimit, limit
 from app.upstream import http as http_module
-from app.upstream.http import Http, TransportFailed
+from app.upstream.http import Http, TransportFailed, goes_around
 from tests.unit.upstream.patched import patched
 from tests.unit.upstream.servers import Peer, answer, answering, black_hole, certificate, serving, tunnelling
 
@@ -134,7 +134,7 @@ def test_a_whole_answer_is_read_and_unpacked() -> None:
 @patched
 def test_a_proxy_is_used_unless_the_call_goes_around_it(way: Callable[..., Any]) -> None:
     with serving(answering(answer(200, b"proxy"))) as proxy, serving(answering(answer(200, b"direct"))) as server:
-        http = Http(upstream_url=server.url, default_proxy_url=proxy.url)
+        http = Http(upstream_url=server.url, default_proxy=lambda _host: proxy.url)
         way(http, Call())
         assert (len(proxy.peers), len(server.peers)) == (1, 0)
         first, headers, body = sent_lines(proxy.peers[0])
@@ -167,7 +167,7 @@ def test_tls_goes_through_a_proxy_as_a_tunnel(proxy_tls: bool) -> None:
 def test_a_proxy_that_does_not_help_has_not_sent_anything(way: Callable[..., Any], proxy: str) -> None:
     with serving(answering(answer(407, b""))) as refusing, certificate() as (_, trusted):
         urls = {"refused": f"http://127.0.0.1:{free_port()}", "refuses": refusing.url}
-        http = Http(ca_bundle=trusted, default_proxy_url=urls.get(proxy, proxy))
+        http = Http(ca_bundle=trusted, default_proxy=lambda _host: urls.get(proxy, proxy))
         assert not failure(way, http).sent
 
 
@@ -285,3 +285,20 @@ def test_a_limit_of_the_caller_ends_a_wait_for_headers_and_the_connection() -> N
         with pytest.raises(TimeLimit), limit(0.05):
             Http(upstream_url=server.url).open(Call())
         server.join()
+
+
+@pytest.mark.parametrize(
+    ("host", "around"),
+    [
+        ("127.0.0.1", True),
+        ("localhost", True),
+        ("q.us-east-1.amazonaws.com", True),
+        ("kiro.dev", True),
+        ("runtime.us-east-1.kiro.dev", True),
+        ("notkiro.dev", False),
+        ("example.test", False),
+    ],
+)
+def test_no_proxy_names_hosts_and_domains(host: str, around: bool) -> None:
+    assert goes_around(host, ["q.us-east-1.amazonaws.com", ".kiro.dev"]) is around
+    assert goes_around(host, ["*"])
