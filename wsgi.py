@@ -8,10 +8,9 @@ monkey.patch_all()
 
 import sys
 
-from config import Config, ConfigError
-
 from app.errors import StorageUnavailable
 from app.factory import create_app
+from config import Config, ConfigError
 
 try:
     app = create_app(Config.from_env())

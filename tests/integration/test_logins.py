@@ -16,7 +16,6 @@ from simulator.client import Simulator
 from tests.integration.gateway import flask_command, running_gateway
 from tests.integration.wire import ask
 
-REFRESHES = ("/refreshToken", "/token")
 Account = dict[str, Any]
 
 
