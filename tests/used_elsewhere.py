@@ -55,7 +55,7 @@ _.user_location
 # A field of a Kiro event (app/kiro/events.py).
 _.unit
 
-# Variables that are checked at the start and have no reader yet (config.py).
+# Variables that only gunicorn.conf.py reads, or that are checked at the start and have no reader yet (config.py).
 _.admin_username
 _.jwt_expiry_hours
 _.log_format

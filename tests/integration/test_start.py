@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import json
+import sqlite3
 import subprocess
 import sys
 import time
 import urllib.request
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
+from simulator.client import Simulator
 from tests.integration.gateway import ROOT, Gateway, clean_environment, flask_command, free_port, running_gateway, start_gateway
 
 SECONDS = 15.0  # of which gunicorn's own start is one; a respawn loop would go on for ever
@@ -118,6 +122,20 @@ def test_the_http_library_finds_a_patched_ssl(tmp_path: Path, first: str) -> Non
         timeout=60,
     )
     assert done.stdout.strip() == "gevent.ssl", done.stderr
+
+
+def test_no_record_is_lost_at_exit(tmp_path: Path) -> None:
+    with Simulator.start() as upstream:
+        login = tmp_path / "login.json"
+        token = upstream.add_account(kind="social")["refresh_token"]
+        login.write_text(json.dumps({"refreshToken": token, "authMethod": "social"}))
+        with running_gateway(tmp_path, upstream_url=upstream.url, workers=2, KIRO_CREDENTIALS_FILE=str(login)) as gateway:
+            sdk = gateway.sdk()
+            for _ in range(20):
+                sdk.messages.create(model="claude-sonnet-4.5", max_tokens=9, messages=[{"role": "user", "content": "Hi"}])
+            assert gateway.stop() == 0  # at once: the writers are still gathering
+    with closing(sqlite3.connect(tmp_path / "data.db")) as connection:
+        assert connection.execute("SELECT count(*), min(status), max(status) FROM requests").fetchone() == (20, 200, 200)
 
 
 def _answers(url: str, gateway: Gateway) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sqlite3
 from contextlib import closing
 from pathlib import Path
@@ -12,6 +13,8 @@ import pytest
 from app.errors import StorageUnavailable
 from app.settings import BY_NAME, MAX_AGE_SECONDS, SETTINGS, SettingError, SettingsStore, snapshot
 from app.storage import engine as engine_module
+
+APP = Path(__file__).resolve().parents[2] / "app"
 
 
 class Clock:
@@ -105,3 +108,11 @@ def test_the_last_snapshot_stays_while_the_database_does_not_answer(
     assert "known stay in force" in caplog.text
     with pytest.raises(StorageUnavailable):
         SettingsStore().current()
+
+
+def test_nothing_is_offered_that_nobody_reads() -> None:
+    source = "".join(path.read_text() for path in APP.rglob("*.py") if path.name != "settings.py")
+    unread = [
+        setting.name for setting in SETTINGS if not re.search(rf"(settings|current|current\(\))\.{setting.name}\b", source)
+    ]
+    assert unread == []
