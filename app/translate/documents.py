@@ -1,6 +1,6 @@
 """Documents, search results and what ran at Anthropic, as text.
 
-In: blocks that Kiro has no word for. Out: text a model reads as well. Nothing is fetched.
+In: blocks that Kiro has no word for. Out: text a model reads as well. Nothing is fetched; `attachments` has read the PDFs.
 Source: protocol 3.3, failure corpus 61 to 63.
 """
 
@@ -32,7 +32,7 @@ def unreadable_source(block: b.DocumentBlock, path: str) -> RequestRejected:
             f"{path}.document.source: documents by {source.type} are not fetched by this gateway; send the content instead"
         )
     return RequestRejected(
-        f"{path}.document.source: this gateway cannot read PDF documents yet; send the text as a "
+        f"{path}.document.source: this gateway cannot read PDF documents in this place; send the text as a "
         '`{"type":"text","media_type":"text/plain"}` source instead'
     )
 

@@ -1,7 +1,8 @@
 """Images of a request as Kiro takes them.
 
 In: an image block's source. Out: an `Image` whose format is the one its bytes are in, or RequestRejected with the block's path.
-Nothing is decoded or fetched. Source: protocol 3.3, cause 9 of 4.4.
+Nothing is decoded or fetched; what is too large or broken was seen to before (`attachments`).
+Source: protocol 3.3, cause 9 of 4.4.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ def translate_image(block: ImageBlock, path: str, rules: Rules) -> Image:
         declared = source.media_type.removeprefix("image/")
         actual = sniff(source.data)
         if actual is None:
-            raise RequestRejected(f"{path}.image.source.base64.data: Could not process image")
+            raise RequestRejected(f"{path}.image.source.base64: Could not process image")
         if actual != declared and not rules.fires("image_format"):
             actual = declared
         return Image(actual, source.data)

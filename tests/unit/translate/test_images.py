@@ -27,5 +27,5 @@ def test_an_image_is_what_its_bytes_say(format_: str) -> None:
 @pytest.mark.parametrize("data", ["", "AAAA", "Zm9vYmFyYmF6Zm9vYmFyYmF6", "not base64", "é", PIXELS["png"][:8]])
 def test_what_is_no_image_is_refused_with_its_path(data: str) -> None:
     assert sniff(data) is None
-    with pytest.raises(RequestRejected, match=r"^messages\.0\.content\.1\.image\.source\.base64\.data: Could not"):
+    with pytest.raises(RequestRejected, match=r"^messages\.0\.content\.1\.image\.source\.base64: Could not"):
         translate_image(block(data), "messages.0.content.1", Rules())
