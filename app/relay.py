@@ -25,6 +25,7 @@ from app.anthropic.events import StreamEvent, ping
 from app.anthropic.ids import message_id, tool_use_id
 from app.anthropic.message import fold
 from app.anthropic.request import MessageRequest
+from app.attachments import Attachments
 from app.attempts import Attempts
 from app.credentials.pool import Pool
 from app.errors import AtCapacity, GatewayError, UpstreamUnavailable
@@ -90,6 +91,7 @@ class Relay:
         self._settings = settings
         self._catalogue = catalogue
         self._sealer = sealer
+        self._attachments = Attachments()
 
     def open(self, request: MessageRequest, call: Call) -> Exchange:
         """Translate, choose a credential, send, and wait for the first event (a stream: at most until the first ping).
@@ -117,12 +119,13 @@ class Relay:
         model = resolve(request.model, self._catalogue())
         check_limits(request, model)
         conversation_id, continuation_id = conversation_ids(request, session=call.session, key_id=call.key_id)
+        prepared, changes = self._attachments.prepare(request, images=model.images)
         translation = translate_request(
-            request, model=model, conversation_id=conversation_id, continuation_id=continuation_id, sealer=self._sealer
+            prepared, model=model, conversation_id=conversation_id, continuation_id=continuation_id, sealer=self._sealer
         )
         call.record.model_used = model.used
         call.record.session_id = conversation_id
-        call.record.rules = translation.rules
+        call.record.rules = [*changes, *translation.rules]
         settings = self._settings()
         attempts = Attempts(
             self._pool,
