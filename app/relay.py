@@ -236,7 +236,7 @@ class Exchange:
         self._watch.forget_source()
         self._watch.close()
         if self._task is not None:
-            self._task.kill()
+            self._task.discard(lambda answer: answer.close())
         if self._answer is not None:
             self._answer.close()
             self._answer = None

@@ -53,6 +53,16 @@ class Task(Generic[T]):
         """End it at its next wait, running its `finally` blocks; does nothing when it is done. Does not wait."""
         self._greenlet.kill(block=False)
 
+    def discard(self, release: Callable[[T], object]) -> None:
+        """Kill it; a value that came all the same, or at this very moment, is handed to `release` from the event loop."""
+
+        def end() -> None:
+            if self._error is None and self._value is not None:
+                release(self._value)
+
+        self.kill()
+        self.when_done(end)
+
     def when_done(self, callback: Callable[[], None]) -> None:
         """Call `callback` from the event loop once the task is done, also when it is already."""
         self._greenlet.rawlink(lambda _greenlet: callback())

@@ -56,7 +56,7 @@ def test_an_early_failure_keeps_its_status(gateway: Gateway, simulator: Simulato
 
 
 def test_trouble_during_pings_still_fails_over_unseen(gateway: Gateway, simulator: Simulator) -> None:
-    simulator.script([{"delay_before": 2.5, "reset_before_headers": True}, {"text": "one two"}])
+    simulator.script([{"delay_before": 4.5, "reset_before_headers": True}, {"text": "one two"}])
     answer = ask(gateway.url, body(stream=True))
     assert answer.types.count("message_start") == 1
     assert "ping" in answer.types
