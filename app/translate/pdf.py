@@ -49,6 +49,7 @@ def pdf_text(data: bytes, clock: Callable[[], float]) -> str:
 def _pages(data: bytes, check: Callable[..., None]) -> list[str]:
     """Text of each page. check: called before each operator of a page, as one page may hold millions."""
     from pypdf import PdfReader
+    from pypdf.errors import LimitReachedError
 
     try:
         reader = PdfReader(BytesIO(data))
@@ -59,6 +60,8 @@ def _pages(data: bytes, check: Callable[..., None]) -> list[str]:
             texts.append(_clean(page.extract_text(visitor_operand_before=check)))
     except (PdfUnusable, _OutOfTime):
         raise
+    except LimitReachedError as error:  # small as a file, unpacked too large
+        raise PdfUnusable("this PDF holds too much to be read; send fewer pages, or their text") from error
     except Exception as error:
         # pypdf raises whatever a damaged file leads it to: its own errors, KeyError, RecursionError …
         raise PdfUnusable("The PDF specified was not valid; it is damaged or no PDF") from error

@@ -33,29 +33,28 @@ def base64(data: bytes) -> str:
     return b64encode(data).decode()
 
 
-def pdf(*texts: str | None) -> bytes:
-    """A page for each text; None is a page with nothing but a line drawn on it."""
-    objects = ["<< /Type /Catalog /Pages 2 0 R >>", "", "<< /Type /Font /Subtype /Type1 /BaseFont /Helvetica >>"]
+def pdf(*pages: str | bytes | None) -> bytes:
+    """A page for each text; bytes are a packed content stream, None is a page with nothing but a line drawn on it."""
+    objects = [b"<< /Type /Catalog /Pages 2 0 R >>", b"", b"<< /Type /Font /Subtype /Type1 /BaseFont /Helvetica >>"]
     kids = []
-    for text in texts:
-        content = f"BT /F1 12 Tf 72 720 Td ({text}) Tj ET" if text is not None else "0 0 m 100 100 l S"
-        objects.append(f"<< /Length {len(content)} >>\nstream\n{content}\nendstream")
+    for page in pages:
+        packed = b"/Filter /FlateDecode " if isinstance(page, bytes) else b""
+        content = b"0 0 m 100 100 l S" if page is None else page
+        if isinstance(content, str):
+            content = f"BT /F1 12 Tf 72 720 Td ({content}) Tj ET".encode()
+        objects.append(b"<< %s/Length %d >>\nstream\n%s\nendstream" % (packed, len(content), content))
         objects.append(
-            "<< /Type /Page /Parent 2 0 R /MediaBox [0 0 612 792] /Resources << /Font << /F1 3 0 R >> >> "
-            f"/Contents {len(objects)} 0 R >>"
+            b"<< /Type /Page /Parent 2 0 R /MediaBox [0 0 612 792] /Resources << /Font << /F1 3 0 R >> >> "
+            b"/Contents %d 0 R >>" % len(objects)
         )
-        kids.append(f"{len(objects)} 0 R")
-    objects[1] = f"<< /Type /Pages /Kids [{' '.join(kids)}] /Count {len(kids)} >>"
-    out, offsets = b"%PDF-1.4\n", []
+        kids.append(b"%d 0 R" % len(objects))
+    objects[1] = b"<< /Type /Pages /Kids [%s] /Count %d >>" % (b" ".join(kids), len(kids))
+    out, table = b"%PDF-1.4\n", b"0000000000 65535 f \n"
     for number, body in enumerate(objects, 1):
-        offsets.append(len(out))
-        out += f"{number} 0 obj\n{body}\nendobj\n".encode()
-    table = "".join(f"{offset:010} 00000 n \n" for offset in offsets)
+        table += b"%010d 00000 n \n" % len(out)
+        out += b"%d 0 obj\n%s\nendobj\n" % (number, body)
     size = len(objects) + 1
-    trailer = (
-        f"xref\n0 {size}\n0000000000 65535 f \n{table}trailer\n<< /Size {size} /Root 1 0 R >>\nstartxref\n{len(out)}\n%%EOF\n"
-    )
-    return out + trailer.encode()
+    return out + b"xref\n0 %d\n%strailer\n<< /Size %d /Root 1 0 R >>\nstartxref\n%d\n%%%%EOF\n" % (size, table, size, len(out))
 
 
 def encrypted_pdf() -> bytes:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import zlib
 from itertools import count
 
 import pytest
@@ -42,6 +43,12 @@ def test_there_may_be_so_many_pages_and_no_more() -> None:
     assert read(pdf(*map(str, range(MAX_PAGES)))).count("[page ") == MAX_PAGES
     with pytest.raises(PdfUnusable, match=r"maximum of 100 PDF pages .* has 101; send it in parts"):
         read(pdf(*map(str, range(MAX_PAGES + 1))))
+
+
+def test_a_page_that_unpacks_to_too_much_is_refused() -> None:
+    assert read(pdf(zlib.compress(b"BT /F1 12 Tf (packed) Tj ET"))) == "[page 1]\npacked"
+    with pytest.raises(PdfUnusable, match="holds too much to be read"):
+        read(pdf(zlib.compress(b" " * 100_000_000)))
 
 
 def test_reading_ends_when_its_time_is_over_also_inside_a_page() -> None:
