@@ -33,7 +33,7 @@ from app.kiro.failures import PROMPT_TOO_LONG
 from app.kiro.request import KiroRequest
 from app.ledger import Attempt
 from app.settings import Settings
-from app.translate.ladder import next_document
+from app.translate.ladder import next_document, repeat
 from app.upstream.client import Answer, ChatClient
 
 INVALID_MODEL_ID = "INVALID_MODEL_ID"
@@ -127,6 +127,15 @@ class Attempts:
                 self._back_off()
         if len(self.log) >= self._limit or _waited_enough(error):
             raise error
+
+    def ask_again(self, words: str) -> None:
+        """The last attempt's answer did not hold what was asked for and nobody has seen it: say it once more.
+
+        words: the demand, "" to ask for the same again.
+        """
+        self._pool.succeed(self._note(None, status="unanswered"))
+        self._request = repeat(self._request, words)
+        self.changes.append("asked_again")
 
     def broke(self, error: GatewayError) -> None:
         """The last attempt failed after content had been passed on: no other attempt, only the credential's health."""

@@ -28,7 +28,7 @@ from app.anthropic.request import MessageRequest
 from app.attachments import Attachments
 from app.attempts import Attempts
 from app.credentials.pool import Pool
-from app.errors import AtCapacity, GatewayError, UpstreamUnavailable
+from app.errors import AtCapacity, GatewayError, UpstreamError, UpstreamUnavailable
 from app.kiro.events import KiroEvent
 from app.ledger import Ledger, RequestRecord
 from app.runtime.sockets import Signal, StreamWatch, monotonic
@@ -38,7 +38,7 @@ from app.translate.conversation import conversation_ids
 from app.translate.limits import check_limits
 from app.translate.models import CatalogueModel, resolve
 from app.translate.request import translate_request
-from app.translate.response import ReplyBuilder
+from app.translate.response import Debt, ReplyBuilder
 from app.translate.signatures import Sealer
 from app.upstream.client import Answer, ChatClient
 
@@ -147,10 +147,22 @@ class Relay:
                 context_tokens=model.context_tokens,
                 new_tool_id=lambda: tool_use_id(secrets.token_bytes(18)),
                 sign=lambda thinking, upstream: self._sealer.seal(thinking, model.used, upstream, attempts.credential_id),
+                owes_call=bool(translation.demand),
+                owes_answer=translation.after_results,
             )
 
         watch = StreamWatch(call.client)
-        return Exchange(attempts, new_builder, watch, settings, call, self._ledger, stream=request.stream)
+        return Exchange(
+            attempts,
+            new_builder,
+            watch,
+            settings,
+            call,
+            self._ledger,
+            stream=request.stream,
+            demand=translation.demand,
+            wants_nothing=request.max_tokens == 0,
+        )
 
 
 class Exchange:
@@ -170,6 +182,8 @@ class Exchange:
         ledger: Ledger,
         *,
         stream: bool,
+        demand: str,
+        wants_nothing: bool,
     ) -> None:
         self._attempts = attempts
         self._new_builder = new_builder
@@ -179,16 +193,21 @@ class Exchange:
         self._call = call
         self._ledger = ledger
         self._stream = stream
+        self._demand = demand
+        self._wants_nothing = wants_nothing
         self._began_at = monotonic()
         self._spoke_at = self._began_at  # when the client last got something
         self._task: Task[Answer] | None = None
         self._answer: Answer | None = None
         self._error: BaseException | None = None
+        self._asked_again = False
         self._closed = False
         self._batches = self._run()
 
     def begin(self) -> None:
         """Wait for the first event; a stream waits at most until its first ping is due."""
+        if self._wants_nothing:
+            return
         self._task = spawn(self._attempts.open)
         due_at = self._began_at + self._settings.first_ping_seconds
         while not self._stream or monotonic() < due_at:
@@ -247,6 +266,10 @@ class Exchange:
 
     def _run(self) -> Iterator[list[StreamEvent]]:
         yield self._builder.start()
+        if self._wants_nothing:
+            self._builder.end_at_limit()
+            yield self._builder.finish()
+            return
         while True:
             try:
                 yield from self._await_answer()
@@ -260,13 +283,26 @@ class Exchange:
                     self._attempts.broke(error)
                     raise
                 self._attempts.failed(error)  # raises when there is no other attempt
-                self._builder = self._new_builder()
-                self._builder.start()  # the client has had its message_start
+                self._start_over()
+                continue
+            debt = self._builder.owes()
+            if debt is not None and not self._builder.has_content and not self._asked_again:
+                self._asked_again = True
+                self._drop_answer()
+                self._attempts.ask_again(self._demand)
+                self._start_over()
                 continue
             self._attempts.succeeded()
             self._drop_answer()
+            if debt is Debt.ANSWER:
+                raise UpstreamError("Kiro had nothing to say to the tool's result; send the request again")
             yield self._builder.finish()
             return
+
+    def _start_over(self) -> None:
+        """A new reply in place of one that nobody has seen; the client has had its message_start."""
+        self._builder = self._new_builder()
+        self._builder.start()
 
     def _await_answer(self) -> Iterator[list[StreamEvent]]:
         """Pings until an answer's first event is there."""

@@ -16,6 +16,7 @@ import orjson
 from app.errors import UpstreamRefused
 from app.kiro.failures import MODEL_FIELDS_REFUSED
 from app.kiro.request import KiroRequest
+from app.translate.blocks import reminder
 from app.translate.schemas import clean_schema
 
 MOST = 2
@@ -31,6 +32,14 @@ def next_document(request: KiroRequest, refusal: UpstreamRefused, tried: Collect
         if changed is not None:
             return name, changed
     return None
+
+
+def repeat(request: KiroRequest, words: str) -> KiroRequest:
+    """The document with a demand said once more at the very end."""
+    state = request.conversation_state
+    message = state["currentMessage"]["userInputMessage"]
+    message = {**message, "content": f"{message['content']}\n\n{reminder(words)}" if words else message["content"]}
+    return replace(request, conversation_state={**state, "currentMessage": {"userInputMessage": message}})
 
 
 def _without_reasoning(request: KiroRequest) -> KiroRequest | None:

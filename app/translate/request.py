@@ -26,20 +26,25 @@ from app.translate.rules import Rules
 from app.translate.signatures import Seal, Sealer
 from app.translate.tools import Tool, ToolNames, specify, stub
 from app.translate.turns import ASSISTANT, USER, Turn, assistant_message, user_message
-from app.translate.wishes import wishes_in_words
+from app.translate.wishes import demanded_call, wishes_in_words
 
 SYSTEM_ACCEPTED = "I will follow these instructions."
 
 
 @dataclass(frozen=True, slots=True)
 class Translation:
-    """kiro: what is sent. tool_names: maps calls of the answer back. input_tokens: an estimate. rules: which fired."""
+    """kiro: what is sent. tool_names: maps calls of the answer back. input_tokens: an estimate. rules: which fired.
+
+    demand: the demand for a call in words, "" for none. after_results: whether tools have just answered.
+    """
 
     kiro: KiroRequest
     tool_names: ToolNames
     thinking: Thinking
     input_tokens: int
     rules: list[str]
+    demand: str
+    after_results: bool
 
 
 def translate_request(
@@ -95,7 +100,15 @@ def translate_request(
         state["history"] = entries
     reasoning = _reasoning(past, rules)
     fired = list(dict.fromkeys([*request.repaired, *rules.fired]))
-    return Translation(KiroRequest(state, thinking.model_fields, reasoning), names, thinking, count_request(request), fired)
+    return Translation(
+        kiro=KiroRequest(state, thinking.model_fields, reasoning),
+        tool_names=names,
+        thinking=thinking,
+        input_tokens=count_request(request),
+        rules=fired,
+        demand=demanded_call(request, names),
+        after_results=bool(current.results),
+    )
 
 
 def _unseal(sealer: Sealer | None, model: ResolvedModel) -> Callable[[str, str], Seal | None]:

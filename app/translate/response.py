@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from enum import Enum
 from typing import Any
 
 from app.anthropic import events as e
@@ -61,10 +62,19 @@ class _Call:
         return bool(self.pieces) and self.pieces[-1].rstrip().endswith("}") and self.is_complete
 
 
+class Debt(Enum):
+    """What upstream was asked for and did not give."""
+
+    CALL = "a call that the client demands"
+    ANSWER = "words or a call after a tool's result"
+
+
 class ReplyBuilder:
     """Builds one message.
 
     sign: the signature for a thinking block, from its text and upstream's signature ("" when it has none).
+    owes_call: the client demands a call; text before it is held back until the call begins, or until the end.
+    owes_answer: the client waits for words or a call, because tools have just answered; thinking alone is none.
     has_content: whether a block has begun; after that nothing can be tried again unseen.
     """
 
@@ -79,6 +89,8 @@ class ReplyBuilder:
         context_tokens: int,
         new_tool_id: Callable[[], str],
         sign: Callable[[str, str], str],
+        owes_call: bool = False,
+        owes_answer: bool = False,
     ) -> None:
         self._message_id = message_id
         self._model = model
@@ -96,6 +108,9 @@ class ReplyBuilder:
         self._calls: dict[str, _Call] = {}  # by upstream's id
         self._call: _Call | None = None  # the one whose block is open
         self._waiting: list[_Call | k.AssistantText | k.Reasoning] = []  # what came while a call was open
+        self._owes_call = owes_call
+        self._owes_answer = owes_answer
+        self._held: list[str] = []  # text that a demanded call has to come before the client sees it
         self._has_call = False
         self._cut = False
         self._said_stop: str | None = None
@@ -105,6 +120,14 @@ class ReplyBuilder:
     @property
     def has_content(self) -> bool:
         return self._next_index > 0
+
+    def owes(self) -> Debt | None:
+        """What is still owed after the last event; to be asked before `finish`."""
+        if self._tags is not None and not self._tags.inside:
+            self._split(self._tags.flush())
+        if self._owes_call and not any(call.has_begun for call in self._calls.values()):
+            return Debt.CALL
+        return Debt.ANSWER if self._owes_answer else None
 
     @property
     def usage(self) -> Usage:
@@ -122,12 +145,17 @@ class ReplyBuilder:
             handler(self, event)
         return self._take()
 
+    def end_at_limit(self) -> None:
+        """The client wants no more output than there has been."""
+        self._cut = True
+
     def finish(self) -> list[StreamEvent]:
         """Closes what is open and ends the message; only after upstream's body has ended cleanly."""
         self._end_calls()
         if self._tags is not None:
             self._cut = self._cut or self._tags.inside
             self._split(self._tags.flush())
+        self._let_go()
         self._close()
         self.stop_reason = self._stop_reason()
         usage = self.usage
@@ -227,6 +255,11 @@ class ReplyBuilder:
                 self._close()
 
     def _text(self, text: str) -> None:
+        if text.strip():
+            self._owes_answer = False
+        if self._owes_call:
+            self._held.append(text)
+            return
         if self._open != "text":
             self._close()
             self._block(e.text_block())
@@ -251,6 +284,13 @@ class ReplyBuilder:
                 self._close()
             self._signature.append(signature)
 
+    def _let_go(self) -> None:
+        """The demanded call begins, or nobody waits for it any more: held text is said."""
+        self._owes_call = False
+        text, self._held = "".join(self._held), []
+        if text:
+            self._text(text)
+
     # -- calls --
 
     def _waits(self, event: k.AssistantText | k.Reasoning) -> bool:
@@ -266,6 +306,8 @@ class ReplyBuilder:
     def _begin_call(self, call: _Call) -> None:
         if self._tags is not None:
             self._split(self._tags.flush())
+        self._owes_answer = False
+        self._let_go()
         self._close()
         self._block(e.tool_use_block(call.id, call.name))
         self._meter.called(call.name)

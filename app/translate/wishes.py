@@ -24,6 +24,12 @@ def wishes_in_words(request: MessageRequest, names: ToolNames, rules: Rules) -> 
     return "\n".join(wish for wish in (choice, form) if wish)
 
 
+def demanded_call(request: MessageRequest, names: ToolNames) -> str:
+    """The demand for a call in words, "" when none is demanded."""
+    demands = isinstance(request.tool_choice, t.ToolChoiceAny | t.ToolChoiceTool)
+    return _choice(request, names) if demands else ""
+
+
 def _choice(request: MessageRequest, names: ToolNames) -> str:
     choice = request.tool_choice
     if choice is None:

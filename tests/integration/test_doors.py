@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 import urllib.request
 from typing import Any
 
@@ -106,10 +107,21 @@ def test_repairs_are_made_when_asked_for(gateway: Gateway, simulator: Simulator)
 
 def eventually_answered(gateway: Gateway, content: Any) -> Any:
     """A changed setting is in force within two seconds."""
-    for _ in range(60):
-        with Client(gateway.url) as client:
-            client.post(content)
-            answer = client.answer()
-        if answer.status == 200:
-            return answer
-    raise AssertionError(answer)
+    deadline = time.monotonic() + 5
+    while (answer := ask(gateway.url, content)).status != 200:
+        assert time.monotonic() < deadline, answer
+        time.sleep(0.05)
+    return answer
+
+
+@pytest.mark.parametrize("stream", [True, False])
+def test_row_70_no_output_wanted_is_none_given(gateway: Gateway, simulator: Simulator, stream: bool) -> None:
+    simulator.clear_calls()
+    answer = ask(gateway.url, body(stream=stream) | {"max_tokens": 0})
+    assert answer.status == 200
+    if stream:
+        assert answer.types == ["message_start", "message_delta", "message_stop"]
+        assert answer.events[1]["delta"]["stop_reason"] == "max_tokens"
+    else:
+        assert (answer.json["content"], answer.json["stop_reason"]) == ([], "max_tokens")
+    assert simulator.calls("/generateAssistantResponse") == [], "Kiro has no prompt cache to fill in advance"

@@ -108,3 +108,60 @@ def test_foreign_thinking_is_no_error(gateway: Gateway, simulator: Simulator, th
     assert converse(gateway, messages).stop_reason == "end_turn"
     (call,) = simulator.calls(CHAT)
     assert reasonings(call) == []
+
+
+def talk(text: str, *more: Any) -> list[Any]:
+    return [{"events": [["assistantResponseEvent", {"content": text}], *more]}]
+
+
+CALL = ["toolUseEvent", {"toolUseId": "tooluse_1", "name": "get_weather", "input": "{}", "stop": True}]
+
+
+@pytest.mark.parametrize("stream", [True, False])
+def test_a_demanded_call_is_asked_for_once_more(gateway: Gateway, simulator: Simulator, stream: bool) -> None:
+    simulator.clear_calls()
+    simulator.script([*talk("I would rather not."), *talk("Well then.", CALL)])
+    answer = ask(gateway.url, body(tools=[TOOL], tool_choice={"type": "any"}, stream=stream))
+    assert answer.status == 200
+    first, second = (
+        call["body"]["conversationState"]["currentMessage"]["userInputMessage"]["content"] for call in simulator.calls(CHAT)
+    )
+    assert second.startswith(first)
+    assert second.count("Call at least one of the tools") == 2
+    if stream:
+        assert answer.types.count("message_start") == 1
+        assert answer.text == "Well then."
+    else:
+        assert [block["type"] for block in answer.json["content"]] == ["text", "tool_use"]
+
+
+def test_a_demanded_call_that_never_comes_ends_in_the_text(gateway: Gateway, simulator: Simulator) -> None:
+    simulator.clear_calls()
+    simulator.script([*talk("No."), *talk("Still no.")])
+    answer = ask(gateway.url, body(tools=[TOOL], tool_choice={"type": "tool", "name": "get_weather"}))
+    assert answer.json["content"] == [{"type": "text", "text": "Still no."}]
+    assert answer.json["stop_reason"] == "end_turn"
+    assert len(simulator.calls(CHAT)) == 2
+
+
+def test_row_80_silence_after_a_result_is_asked_about_once_and_then_an_error(gateway: Gateway, simulator: Simulator) -> None:
+    use = {"type": "tool_use", "id": "toolu_1", "name": "get_weather", "input": {}}
+    result = {"type": "tool_result", "tool_use_id": "toolu_1", "content": "sunny"}
+    asked = body(tools=[TOOL]) | {
+        "messages": [
+            {"role": "user", "content": "Weather?"},
+            {"role": "assistant", "content": [use]},
+            {"role": "user", "content": [result]},
+        ]
+    }
+    only_thinking = {
+        "events": [["reasoningContentEvent", {"text": "Hm"}], ["contextUsageEvent", {"contextUsagePercentage": 1}]]
+    }
+    simulator.clear_calls()
+    simulator.script([only_thinking, *talk("Sunny.")])
+    assert ask(gateway.url, asked).json["content"] == [{"type": "text", "text": "Sunny."}]
+    simulator.script([only_thinking, only_thinking])
+    answer = ask(gateway.url, asked)
+    assert answer.status == 502
+    assert "had nothing to say" in answer.json["error"]["message"]
+    assert len(simulator.calls(CHAT)) == 4

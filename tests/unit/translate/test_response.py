@@ -14,6 +14,7 @@ from app.anthropic.message import fold
 from app.errors import UpstreamRefused
 from app.kiro import events as k
 from app.translate.effort import Thinking
+from app.translate.response import Debt
 from tests.unit.translate.replies import HIDDEN, NATIVE, OMITTED, TAGGED, builder, kiro_events, reply, said, thought, used
 
 EVENT: TypeAdapter[Any] = TypeAdapter(RawMessageStreamEvent)
@@ -66,6 +67,7 @@ def test_any_order_of_events_gives_a_well_formed_message(events: list[k.KiroEven
         assert all(next(iter(set(delta.values()) - {delta["type"]}), "") != "" for delta in block["deltas"])
 
 
+@pytest.mark.filterwarnings("ignore:Pydantic serializer")  # the SDK writes a union it did not parse
 @settings(deadline=None, max_examples=250)
 @given(kiro_events(), VIEWS)
 def test_the_sdk_accumulates_what_the_whole_message_says(events: list[k.KiroEvent], thinking: Thinking) -> None:
@@ -209,3 +211,37 @@ def test_nothing_has_begun_before_the_first_block() -> None:
     assert not building.has_content
     building.receive(used("t", "{"))
     assert building.has_content
+
+
+def test_text_before_a_demanded_call_waits_for_it() -> None:
+    building = builder(owes_call=True)
+    assert [*building.receive(said("Let me ")), *building.receive(said("look."))] == []
+    stream = [*building.start(), *building.receive(used("t", "{}", stop=True)), *building.finish()]
+    assert [block["type"] for block in fold(stream)["content"]] == ["text", "tool_use"]
+    assert fold(stream)["content"][0]["text"] == "Let me look."
+
+
+def test_text_instead_of_a_demanded_call_is_owed_and_then_said() -> None:
+    building = builder(owes_call=True)
+    building.receive(said("I would rather not."))
+    assert building.owes() is Debt.CALL
+    assert not building.has_content, "so it can be asked for once more"
+    message = fold([*building.start(), *building.finish()])
+    assert (message["content"][0]["text"], message["stop_reason"]) == ("I would rather not.", "end_turn")
+
+
+@pytest.mark.parametrize(
+    ("events", "debt"),
+    [
+        ([], Debt.ANSWER),
+        ([thought("Hm")], Debt.ANSWER),
+        ([said("\n")], Debt.ANSWER),
+        ([said("Fine.")], None),
+        ([used("t", "{}", stop=True)], None),
+    ],
+)
+def test_a_tool_s_result_wants_words_or_a_call(events: list[k.KiroEvent], debt: Debt | None) -> None:
+    building = builder(owes_answer=True)
+    for event in events:
+        building.receive(event)
+    assert building.owes() is debt
