@@ -147,6 +147,7 @@ class Relay:
                 context_tokens=model.context_tokens,
                 new_tool_id=lambda: tool_use_id(secrets.token_bytes(18)),
                 sign=lambda thinking, upstream: self._sealer.seal(thinking, model.used, upstream, attempts.credential_id),
+                tools=translation.tools,
                 owes_call=bool(translation.demand),
                 owes_answer=translation.after_results,
             )
@@ -395,7 +396,8 @@ class Exchange:
         record = self._call.record
         usage = self._builder.usage
         record.attempts = self._attempts.log
-        record.rules = [*record.rules, *self._attempts.changes]
+        recovered = ["recovered_call"] if self._builder.recovered else []
+        record.rules = [*record.rules, *self._attempts.changes, *recovered]
         record.input_tokens = usage.input_tokens
         record.output_tokens = usage.output_tokens
         record.cache_read_tokens = usage.cache_read

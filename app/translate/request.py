@@ -35,7 +35,8 @@ SYSTEM_ACCEPTED = "I will follow these instructions."
 class Translation:
     """kiro: what is sent. tool_names: maps calls of the answer back. input_tokens: an estimate. rules: which fired.
 
-    demand: the demand for a call in words, "" for none. after_results: whether tools have just answered.
+    tools: schema of each declared tool by upstream's name. demand: the demand for a call in words, "" for none.
+    after_results: whether tools have just answered.
     """
 
     kiro: KiroRequest
@@ -43,6 +44,7 @@ class Translation:
     thinking: Thinking
     input_tokens: int
     rules: list[str]
+    tools: dict[str, Any]
     demand: str
     after_results: bool
 
@@ -106,6 +108,7 @@ def translate_request(
         thinking=thinking,
         input_tokens=count_request(request),
         rules=fired,
+        tools={names.to_kiro(tool.name): tool.schema for tool in offered},
         demand=demanded_call(request, names),
         after_results=bool(current.results),
     )

@@ -8,10 +8,12 @@ A new Kiro event is one handler and one line of the table. Source: protocol 5.3 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any
+
+import orjson
 
 from app.anthropic import events as e
 from app.anthropic.events import StreamEvent
@@ -20,6 +22,7 @@ from app.errors import UpstreamRefused
 from app.kiro import events as k
 from app.kiro.failures import PROMPT_TOO_LONG
 from app.translate.effort import Thinking, View
+from app.translate.leaks import LeakedCalls
 from app.translate.signatures import REDACTED
 from app.translate.thinking import Kind, TagSplitter
 from app.translate.tools import ToolNames
@@ -74,6 +77,7 @@ class ReplyBuilder:
 
     sign: the signature for a thinking block, from its text and upstream's signature ("" when it has none).
     owes_call: the client demands a call; text before it is held back until the call begins, or until the end.
+    tools: schemas of the declared tools by upstream's name, to recognise calls that were written as text.
     owes_answer: the client waits for words or a call, because tools have just answered; thinking alone is none.
     has_content: whether a block has begun; after that nothing can be tried again unseen.
     """
@@ -89,6 +93,7 @@ class ReplyBuilder:
         context_tokens: int,
         new_tool_id: Callable[[], str],
         sign: Callable[[str, str], str],
+        tools: Mapping[str, Any] | None = None,
         owes_call: bool = False,
         owes_answer: bool = False,
     ) -> None:
@@ -108,6 +113,8 @@ class ReplyBuilder:
         self._calls: dict[str, _Call] = {}  # by upstream's id
         self._call: _Call | None = None  # the one whose block is open
         self._waiting: list[_Call | k.AssistantText | k.Reasoning] = []  # what came while a call was open
+        self._leaks = LeakedCalls(tools or {})
+        self.recovered = 0  # calls that were written as text
         self._owes_call = owes_call
         self._owes_answer = owes_answer
         self._held: list[str] = []  # text that a demanded call has to come before the client sees it
@@ -125,6 +132,8 @@ class ReplyBuilder:
         """What is still owed after the last event; to be asked before `finish`."""
         if self._tags is not None and not self._tags.inside:
             self._split(self._tags.flush())
+        if not (self._tags is not None and self._tags.inside):
+            self._recover()
         if self._owes_call and not any(call.has_begun for call in self._calls.values()):
             return Debt.CALL
         return Debt.ANSWER if self._owes_answer else None
@@ -155,6 +164,7 @@ class ReplyBuilder:
         if self._tags is not None:
             self._cut = self._cut or self._tags.inside
             self._split(self._tags.flush())
+        self._recover()
         self._let_go()
         self._close()
         self.stop_reason = self._stop_reason()
@@ -254,7 +264,22 @@ class ReplyBuilder:
             else:
                 self._close()
 
+    def _recover(self) -> None:
+        """Upstream has ended: what looked like a call becomes one when no other came, else it is said."""
+        text, leaks = self._leaks.finish()
+        if text:
+            self._say(text)
+        for name, arguments in leaks:
+            self.recovered += 1
+            call = _Call(self._new_tool_id(), self._names.to_client(name), [orjson.dumps(arguments).decode()], stopped=True)
+            self._calls[call.id] = call
+            self._begin_call(call)
+
     def _text(self, text: str) -> None:
+        if certain := self._leaks.feed(text):
+            self._say(certain)
+
+    def _say(self, text: str) -> None:
         if text.strip():
             self._owes_answer = False
         if self._owes_call:
@@ -289,7 +314,7 @@ class ReplyBuilder:
         self._owes_call = False
         text, self._held = "".join(self._held), []
         if text:
-            self._text(text)
+            self._say(text)
 
     # -- calls --
 
@@ -306,6 +331,8 @@ class ReplyBuilder:
     def _begin_call(self, call: _Call) -> None:
         if self._tags is not None:
             self._split(self._tags.flush())
+        if text := self._leaks.give_up():
+            self._say(text)
         self._owes_answer = False
         self._let_go()
         self._close()

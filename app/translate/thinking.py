@@ -34,7 +34,7 @@ class TagSplitter:
         self._blank = True  # nothing but white space since the beginning or the last section
         self._after_section = False
         self._skip_newline = False
-        self._line = _Line()
+        self._line = Line()
 
     def feed(self, text: str) -> Iterator[Piece]:
         """Everything that is certain after `text`; the rest is held back."""
@@ -128,11 +128,11 @@ class TagSplitter:
 
     def _leave(self) -> Iterator[Piece]:
         self.inside, self._blank, self._after_section = False, True, True
-        self._line = _Line()
+        self._line = Line()
         yield Kind.END, ""
 
 
-class _Line:
+class Line:
     """What matters of the text so far for the next tag: the current line and whether a code fence is open."""
 
     def __init__(self) -> None:
@@ -140,6 +140,11 @@ class _Line:
         self._head = ""
         self._ticks = 0
         self._fenced = False
+
+    @property
+    def is_fresh(self) -> bool:
+        """Whether nothing but blanks stands on the line, outside a code fence."""
+        return not self._head and not self._fenced
 
     @property
     def quotes_a_tag(self) -> bool:

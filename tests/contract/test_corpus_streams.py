@@ -13,8 +13,8 @@ from app.translate.effort import Thinking
 from tests.unit.translate.replies import HIDDEN, NATIVE, TAGGED, builder, reply, said, thought, used
 
 
-def answer(*events: k.KiroEvent, thinking: Thinking = HIDDEN) -> dict[str, Any]:
-    return fold(reply(events, thinking))
+def answer(*events: k.KiroEvent, thinking: Thinking = HIDDEN, **changes: Any) -> dict[str, Any]:
+    return fold(reply(events, thinking, **changes))
 
 
 def kinds(message: dict[str, Any]) -> list[str]:
@@ -112,3 +112,27 @@ def test_row_87_credits_stay_exact() -> None:
     building.receive(k.Metering(Decimal("0.1"), "credit"))
     building.receive(k.Metering(Decimal("0.20000000000000001"), "credit"))
     assert building.usage.credits == Decimal("0.30000000000000001")
+
+
+INVOKE = '<invoke name="Bash">\n<parameter name="command">ls</parameter>\n</invoke>'
+BASH = {"Bash": {"type": "object", "properties": {"command": {"type": "string"}}}}
+
+
+def test_row_83_a_call_written_as_text_becomes_one() -> None:
+    for pieces in ((INVOKE,), tuple(INVOKE)):
+        message = answer(said("I will look.\n"), *map(said, pieces), tools=BASH)
+        assert kinds(message) == ["text", "tool_use"]
+        assert message["content"][1]["input"] == {"command": "ls"}
+        assert message["stop_reason"] == "tool_use"
+
+
+def test_row_83_beside_a_real_call_it_stays_text() -> None:
+    message = answer(said(INVOKE), used("t", '{"command":"ls"}', stop=True), tools=BASH)
+    assert [block.get("text") for block in message["content"]] == [INVOKE, None]
+
+
+@pytest.mark.parametrize("text", [f"```xml\n{INVOKE}\n```", INVOKE.replace("Bash", "Unknown"), INVOKE[:-3]])
+def test_row_83_in_a_fence_undeclared_or_broken_it_stays_text(text: str) -> None:
+    message = answer(said(text), tools=BASH)
+    assert message["content"] == [{"type": "text", "text": text}]
+    assert message["stop_reason"] == "end_turn"

@@ -165,3 +165,19 @@ def test_row_80_silence_after_a_result_is_asked_about_once_and_then_an_error(gat
     assert answer.status == 502
     assert "had nothing to say" in answer.json["error"]["message"]
     assert len(simulator.calls(CHAT)) == 4
+
+
+@pytest.mark.parametrize("stream", [True, False])
+def test_a_call_written_as_text_becomes_one_and_the_record_says_so(
+    gateway: Gateway, simulator: Simulator, stream: bool
+) -> None:
+    text = '<invoke name="get_weather">\n<parameter name="city">Rome</parameter>\n</invoke>'
+    simulator.script([{"events": [["assistantResponseEvent", {"content": c}] for c in text]}])
+    answer = ask(gateway.url, body(tools=[TOOL], stream=stream))
+    if stream:
+        starts = [event["content_block"]["type"] for event in answer.events if event["type"] == "content_block_start"]
+        assert starts == ["tool_use"]
+    else:
+        assert answer.json["content"][0]["input"] == {"city": "Rome"}
+        assert answer.json["stop_reason"] == "tool_use"
+    told(gateway, answer.headers["request-id"], "recovered_call")
