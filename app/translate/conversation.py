@@ -12,12 +12,14 @@ import uuid
 
 import orjson
 
+from app.anthropic.blocks import ContentBlock
 from app.anthropic.request import MessageRequest
 
 NAMESPACE = uuid.UUID("6d1f2c1e-6a35-5a0e-9f0e-2f6b3f3f6b1a")
 _OLD_SESSION = re.compile(r"session_([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})", re.IGNORECASE)
 # Claude Code's first system block is a metadata line that changes between requests; it must not change the conversation.
 CHANGING_LINE = "x-anthropic-billing-header:"
+ENDS_CHARACTERS = 4_096
 
 
 def conversation_ids(request: MessageRequest, *, session: str | None, key_id: str) -> tuple[str, str]:
@@ -49,8 +51,16 @@ def _opening(request: MessageRequest) -> str:
     Cache marks do not: clients move them on to the newest message.
     """
     system = [block.text for block in request.system if not block.text.startswith(CHANGING_LINE)]
-    first = [str(block.model_dump(exclude={"cache_control"})) for block in request.messages[0].content]
+    first = [_told_apart(block) for block in request.messages[0].content]
     return "\n".join([*system, *first])
+
+
+def _told_apart(block: ContentBlock) -> str:
+    """Enough of a block to tell it from another; megabytes of base64 would keep the event loop busy for nothing."""
+    data = getattr(getattr(block, "source", None), "data", None)
+    if isinstance(data, str) and len(data) > 2 * ENDS_CHARACTERS:
+        return f"{block.type} {len(data)} {data[:ENDS_CHARACTERS]} {data[-ENDS_CHARACTERS:]}"
+    return str(block.model_dump(exclude={"cache_control"}))
 
 
 def _last_human_turn(request: MessageRequest) -> int:
