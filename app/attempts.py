@@ -34,6 +34,7 @@ from app.kiro.request import KiroRequest
 from app.ledger import Attempt
 from app.settings import Settings
 from app.translate.ladder import next_document, repeat
+from app.translate.preflight import advice
 from app.upstream.client import Answer, ChatClient
 
 INVALID_MODEL_ID = "INVALID_MODEL_ID"
@@ -159,7 +160,10 @@ class Attempts:
             raise PromptTooLong(*self._numbers) from refusal
         changed = next_document(self._request, refusal, self.changes)
         if changed is None or len(self.log) >= self._limit:
-            raise refusal
+            if (told := advice(self._request, refusal)) == "":
+                raise refusal
+            message = f"{refusal.message.rstrip('.')}. {told}"
+            raise UpstreamRefused(message, upstream_status=refusal.upstream_status, reason=refusal.reason) from refusal
         name, self._request = changed
         self.changes.append(name)
 

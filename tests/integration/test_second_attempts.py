@@ -53,6 +53,23 @@ def test_two_changes_are_the_limit(gateway: Gateway, simulator: Simulator) -> No
     assert len(simulator.calls(CHAT)) == 3
 
 
+@pytest.mark.parametrize(
+    ("count", "told"),
+    [
+        (1, "The gateway's own checks found nothing wrong with it; `flask --app wsgi requests ID` shows what was tried."),
+        (1_001, "Likely cause: 1001 tools are declared; only hundreds are known to work."),
+    ],
+)
+def test_a_refusal_that_says_nothing_is_explained(gateway: Gateway, simulator: Simulator, count: int, told: str) -> None:
+    simulator.script([{**refusal(None), "times": 0}])
+    answer = ask(gateway.url, body(tools=[{**TOOL, "name": f"tool_{at}"} for at in range(count)]))
+    assert answer.status == 400
+    assert answer.json["error"] == {
+        "type": "invalid_request_error",
+        "message": f"Kiro refuses this request: Improperly formed request. {told}",
+    }
+
+
 def converse(gateway: Gateway, messages: list[Any], model: str = NATIVE) -> anthropic.types.Message:
     return gateway.sdk().messages.create(model=model, max_tokens=4000, thinking={"type": "adaptive"}, messages=messages)
 

@@ -24,6 +24,7 @@ from app.kiro.endpoints import BUILDER_ID_PLACEHOLDER_ARN
 from app.kiro.failures import PROMPT_TOO_LONG
 from app.kiro.request import KiroRequest
 from app.settings import snapshot
+from app.translate.preflight import NOTHING_FOUND
 
 ANSWER = object()
 
@@ -74,11 +75,21 @@ class FakeClient:
         return ANSWER
 
 
-def attempts(pool: FakePool, client: FakeClient) -> Attempts:
+def with_state(**fields: str) -> KiroRequest:
+    """A document that is sound but for these fields."""
+    message = {"content": "Hi", "modelId": "auto", "origin": "AI_EDITOR"}
+    state = {"chatTriggerType": "MANUAL", "conversationId": "c", "currentMessage": {"userInputMessage": message}}
+    return KiroRequest({**state, **fields})
+
+
+SOUND = with_state()
+
+
+def attempts(pool: FakePool, client: FakeClient, request: KiroRequest = SOUND) -> Attempts:
     return Attempts(
         pool,  # type: ignore[arg-type]
         client,  # type: ignore[arg-type]
-        KiroRequest({"currentMessage": {"userInputMessage": {"content": "Hi"}}}),
+        request,
         snapshot({}),
         input_tokens=10,
         context_tokens=200_000,
@@ -86,11 +97,11 @@ def attempts(pool: FakePool, client: FakeClient) -> Attempts:
     )
 
 
-def run(credentials: list[Credential], *errors: GatewayError) -> tuple[Any, FakePool, FakeClient]:
+def run(credentials: list[Credential], *errors: GatewayError, request: KiroRequest = SOUND) -> tuple[Any, FakePool, FakeClient]:
     """The answer or the error, and what was done on the way."""
     pool, client = FakePool(credentials), FakeClient(*errors)
     try:
-        return attempts(pool, client).open(), pool, client
+        return attempts(pool, client, request).open(), pool, client
     except GatewayError as error:
         return error, pool, client
 
@@ -140,9 +151,33 @@ def test_a_model_that_one_plan_lacks_is_asked_of_one_other() -> None:
 def test_a_refusal_is_told_at_once() -> None:
     refused = UpstreamRefused("Improperly formed request.", upstream_status=400)
     end, pool, client = run([login(1), login(2)], refused)
-    assert end is refused
+    assert end.__cause__ is refused
     assert len(client.asked) == 1
     assert pool.failed == []
+
+
+@pytest.mark.parametrize(
+    ("request_", "told"),
+    [
+        (SOUND, NOTHING_FOUND),
+        (with_state(chatTriggerType="AUTO"), 'Likely cause: the conversation: "chatTriggerType" is AUTO.'),
+        (with_state(chatTriggerType="AUTO", conversationId=""),
+         'Likely cause: the conversation: "chatTriggerType" is AUTO; the conversation: "conversationId" is missing.'),
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("reason", [None, "REQUEST_BODY_INVALID"])
+def test_a_general_refusal_names_the_likely_cause(request_: KiroRequest, told: str, reason: str | None) -> None:
+    refused = UpstreamRefused("Kiro refuses this request: Improperly formed request.", upstream_status=400, reason=reason)
+    end, _, _ = run([login(1)], refused, request=request_)
+    assert str(end) == f"Kiro refuses this request: Improperly formed request. {told}"
+    assert (type(end), end.status, end.reason, end.upstream_status) == (UpstreamRefused, 400, reason, 400)
+
+
+@pytest.mark.parametrize(("reason", "status"), [("IMAGE_SIZE_EXCEEDED", 400), (None, None)])
+def test_a_refusal_that_explains_itself_is_told_as_it_came(reason: str | None, status: int | None) -> None:
+    refused = UpstreamRefused("Kiro refuses this request: no", upstream_status=status, reason=reason)
+    end, _, _ = run([login(1)], refused, request=with_state(chatTriggerType="AUTO"))
+    assert end is refused
 
 
 def test_an_over_long_prompt_is_told_in_numbers() -> None:

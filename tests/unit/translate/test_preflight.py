@@ -102,6 +102,9 @@ BROKEN: list[tuple[str, Change, list[str]]] = [
     ("tool_pairing", lambda d: (d.reply["toolUses"].append(d.call), d.results.append({**d.results[0], "toolUseId": "toolu_2"})),
      ["turn 2 of the conversation: the id of call toolu_1 is used more than once",
       "turn 3 of the conversation: result toolu_2 answers no call of the turn before it"]),
+    ("tool_pairing", lambda d: d.results[0].update(toolUseId="toolu_2"),
+     ["turn 2 of the conversation: call toolu_1 has no result in the turn after it",
+      "turn 3 of the conversation: result toolu_2 answers no call of the turn before it"]),
     # 3
     ("tools_declared", drop_tools, ["tools were used in the conversation, but none are declared"]),
     ("tools_declared", lambda d: d.call.update(name="get_time"),
