@@ -11,14 +11,21 @@ from typing import Any
 
 import orjson
 import pytest
+from flask import Flask
 
+from app import blueprints
 from app.anthropic.request import parse_message_request
 from app.errors import RequestRejected
+from app.kiro.request import serialise
 from app.translate.conversation import conversation_ids
 from app.translate.history import EMPTY_RESULT, FILLER_RESULTS
+from app.translate.limits import check_limits
 from app.translate.models import BUILT_IN, resolve
-from app.translate.request import Translation
-from tests.contract.conversations import OLD, PIXELS, Json, refused_by, translate, written
+from app.translate.request import Translation, translate_request
+from app.translate.signatures import REDACTED, Sealer
+from simulator.chat import ChatCall
+from simulator.validation import validate
+from tests.contract.conversations import ACCOUNT, OLD, PIXELS, Json, refused_by, translate, written
 from tests.unit.anthropic.bodies import assistant, body, call, image, refusal, result, system, text, tool, user
 
 LONG_A = "mcp__some_very_long_server_name__some_extremely_long_tool_name_that_overflows"
@@ -436,6 +443,65 @@ def test_row_40_thinking_that_cannot_be_checked_is_not_sent(fields: Json) -> Non
     assert "history_thinking" in done.rules
 
 
+SEALER = Sealer(b"k" * 32)
+THINKER, LOGIN = "claude-sonnet-5", 7
+
+
+def sealed(model: str = THINKER, said: str = "Hm") -> Json:
+    """Thinking that Kiro signed with SIGNED for the login, as its client has it."""
+    return {"type": "thinking", "thinking": said, "signature": SEALER.seal("Hm", model, "SIGNED", LOGIN)}
+
+
+def replayed(thought: Json, *, login: int = LOGIN) -> list[Json]:
+    """What is sent again of a thought in the history, the stand-in knowing only the signature SIGNED."""
+    request = parse_message_request(
+        body(user("Hi"), assistant(thought, text("Hello")), user("Bye"), model=THINKER), version=OLD
+    )
+    model = resolve(request.model, BUILT_IN)
+    translation = translate_request(request, model=model, conversation_id="c", continuation_id="d", sealer=SEALER)
+    sent_body = serialise(translation.kiro, ACCOUNT.profile_arn, login)
+    parsed = orjson.loads(sent_body)
+    signed = frozenset({"SIGNED"})
+    chat = ChatCall(parsed, len(sent_body), service="q", region=ACCOUNT.region, account=ACCOUNT, signatures=signed)
+    assert validate(chat) is None
+    replies = [entry.get("assistantResponseMessage", {}) for entry in parsed["conversationState"]["history"]]
+    found = [reply["reasoningContent"] for reply in replies if "reasoningContent" in reply]
+    assert ("history_thinking" in translation.rules) == (translation.kiro.reasoning == ())
+    return found
+
+
+def test_row_41_thinking_that_another_model_signed_is_dropped() -> None:
+    assert replayed(sealed())
+    assert replayed(sealed("claude-opus-5")) == []
+
+
+@pytest.mark.parametrize(
+    "thought",
+    [
+        sealed(said="Hm!"),
+        {**sealed(), "signature": sealed()["signature"][:-4] + "AAAA"},
+        {**sealed(), "signature": Sealer(b"x" * 32).seal("Hm", THINKER, "SIGNED", LOGIN)},
+    ],
+    ids=["its text", "its signature", "another gateway's"],
+)
+def test_row_42_thinking_that_was_tampered_with_is_dropped(thought: Json) -> None:
+    assert replayed(thought) == []
+
+
+def test_row_42_thinking_goes_only_to_the_login_that_got_it() -> None:
+    assert replayed(sealed(), login=LOGIN + 1) == []
+
+
+def test_row_43_signed_thinking_is_only_ever_sent_as_the_nested_union() -> None:
+    assert replayed(sealed()) == [{"reasoningText": {"text": "Hm", "signature": "SIGNED"}}]
+
+
+def test_row_44_redacted_thinking_is_sent_again_as_redacted_content() -> None:
+    data = SEALER.seal(REDACTED, THINKER, "Eq8=", LOGIN)
+    assert replayed({"type": "redacted_thinking", "data": data}) == [{"redactedContent": "Eq8="}]
+    assert replayed({"type": "redacted_thinking", "data": "Eq8="}) == [], "nobody here sealed it"
+
+
 @pytest.mark.parametrize("thought", [{"type": "thinking"}, {"type": "thinking", "thinking": "", "signature": ""}])
 def test_row_45_thinking_without_a_text_is_tolerated(thought: Json) -> None:
     assert sent(user("Hi"), assistant(thought, text("Hello")), user("Bye")).turns[1][1]["content"] == "Hello"
@@ -588,6 +654,14 @@ def test_row_64_behind_a_search_at_anthropic_every_tool_is_sent() -> None:
 def test_row_65_a_client_s_own_tool_named_web_search_is_an_ordinary_tool() -> None:
     own = tool("web_search", description="mine", input_schema={"type": "object", "properties": {"q": {"type": "string"}}})
     assert sent(tools=[own, BASH]).schema("web_search")["properties"] == {"q": {"type": "string"}}
+    assert sent(tools=[{**own, "type": "custom"}]).schema("web_search")["properties"] == {"q": {"type": "string"}}
+
+
+@pytest.mark.parametrize("type_", ["web_search_20250305", "web_search_20260209", "web_search_20260318"])
+def test_row_65_a_search_by_type_is_never_an_ordinary_tool(type_: str) -> None:
+    done = sent(tools=[{"type": type_, "name": "web_search"}, BASH])
+    assert list(done.tools) == ["Bash"]
+    assert b"web_search" not in done.body
 
 
 # --- sessions, models, sizes ----------------------------------------------------------------------------------------------
@@ -637,6 +711,22 @@ def test_row_70_a_limit_that_is_missing_is_refused() -> None:
     assert refusal(max_tokens=None) == "max_tokens: Input should be a valid integer"
 
 
+@pytest.mark.parametrize("model", BUILT_IN, ids=lambda model: model.id)
+def test_row_70_a_limit_over_the_model_s_is_refused_in_its_words(model: Any) -> None:
+    def judge(max_tokens: int) -> None:
+        asked = parse_message_request(body(model=model.id, max_tokens=max_tokens), version=OLD)
+        check_limits(asked, resolve(asked.model, BUILT_IN))
+
+    most = model.max_output_tokens
+    judge(1)
+    judge(most)
+    with pytest.raises(RequestRejected) as caught:
+        judge(most + 1)
+    assert caught.value.message == (
+        f"max_tokens: {most + 1} > {most}, which is the maximum allowed number of output tokens for {model.id}"
+    )
+
+
 def test_row_71_three_megabytes_are_sent() -> None:
     assert len(sent(user("x " * 1_500_000), model="claude-opus-5").body) > 3_000_000
 
@@ -653,6 +743,16 @@ def test_row_72_a_request_to_compact_is_refused_or_mended() -> None:
     assert list(done.tools) == ["Bash"]
     assert "old" in done.turns[0][1]["content"]
     assert done.content == "Summarize the conversation."
+
+
+@pytest.mark.parametrize("path", ["/v1/messages", "/v1/messages?beta=true", "/v1/v1/messages", "/v1/v1/messages?beta=true"])
+def test_row_73_every_spelling_of_the_path_leads_to_the_same_door(path: str) -> None:
+    app = Flask("app")
+    blueprints.register(app)
+    with app.test_request_context(path, method="POST") as context:
+        assert context.request.endpoint == "messages.create_message"
+    with app.test_request_context("/v1/messages/v1", method="POST") as context:
+        assert context.request.endpoint is None
 
 
 @pytest.mark.parametrize("value", ["😀", "\0", "x" * 100_000, "\u2028", '"\\'])
