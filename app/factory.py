@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import logging
 import time
+from functools import partial
 
 from flask import Flask
 from flask_cors import CORS
 
 from app import blueprints, cli, storage
 from app.access.api_keys import KeyRing
+from app.attachments import Attachments
 from app.credentials.importers import sync_file
 from app.credentials.pool import Pool
 from app.credentials.store import CredentialStore
@@ -23,6 +25,7 @@ from app.storage.root_secret import SIGNATURES, derive, root_secret
 from app.translate.models import BUILT_IN, CatalogueModel
 from app.translate.signatures import Sealer
 from app.upstream.client import ChatClient
+from app.upstream.fetch import fetch
 from app.upstream.http import Http, goes_around
 from config import Config
 
@@ -68,6 +71,7 @@ def create_app(config: Config) -> Flask:
         settings=settings.current,
         catalogue=catalogue,
         sealer=Sealer(derive(root_secret(config), SIGNATURES)),
+        attachments=Attachments(partial(fetch, ca_bundle=config.ca_bundle)),
     )
     app.extensions[EXTENSION] = Services(
         config=config,

@@ -84,6 +84,7 @@ class Relay:
         settings: Callable[[], Settings],
         catalogue: Callable[[], tuple[CatalogueModel, ...]],
         sealer: Sealer,
+        attachments: Attachments,
     ) -> None:
         self._pool = pool
         self._client = client
@@ -91,7 +92,7 @@ class Relay:
         self._settings = settings
         self._catalogue = catalogue
         self._sealer = sealer
-        self._attachments = Attachments()
+        self._attachments = attachments
 
     def open(self, request: MessageRequest, call: Call) -> Exchange:
         """Translate, choose a credential, send, and wait for the first event (a stream: at most until the first ping).
@@ -119,14 +120,14 @@ class Relay:
         model = resolve(request.model, self._catalogue())
         check_limits(request, model)
         conversation_id, continuation_id = conversation_ids(request, session=call.session, key_id=call.key_id)
-        prepared, changes = self._attachments.prepare(request, images=model.images)
+        settings = self._settings()
+        prepared, changes = self._attachments.prepare(request, images=model.images, fetch_urls=settings.fetch_urls)
         translation = translate_request(
             prepared, model=model, conversation_id=conversation_id, continuation_id=continuation_id, sealer=self._sealer
         )
         call.record.model_used = model.used
         call.record.session_id = conversation_id
         call.record.rules = [*changes, *translation.rules]
-        settings = self._settings()
         attempts = Attempts(
             self._pool,
             self._client,

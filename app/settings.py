@@ -104,6 +104,7 @@ SETTINGS: tuple[Setting, ...] = (
     Setting(
         "repair_requests", False, _switch, "Mend what the real API refuses: empty texts, unanswered calls, foreign roles, …"
     ),
+    Setting("fetch_urls", False, _switch, "Fetch images and documents that requests name by URL; only public https addresses"),
 )
 BY_NAME = {setting.name: setting for setting in SETTINGS}
 
@@ -125,6 +126,7 @@ class Settings:
     max_attempts_per_credential: int
     max_attempts: int
     repair_requests: bool
+    fetch_urls: bool
 
 
 def snapshot(stored: dict[str, str]) -> Settings:

@@ -5,6 +5,7 @@ every PDF as text, and notes in place of what cannot be sent; RequestRejected wi
 that nobody can read. In the history it becomes a note: it would refuse each further turn of its conversation.
 What fits stays as it is, byte for byte, and the same attachment always becomes the same bytes, so that upstream's prompt cache
 can hit. Decodes pixels and PDFs, so it is not for an event loop; `has_attachments` says when it is not needed at all.
+Attachments named by URL are fetched elsewhere: `remote_places` finds them, `with_fetched` puts what came in their place.
 Source: protocol 3.3, cause 9 of 4.4; failure corpus 52 to 62.
 """
 
@@ -40,6 +41,7 @@ REPEATED_NOTE = "(the same image as in message {number})"
 PDF_NOTE = "(a PDF was left out: {problem})"
 
 CHANGES: dict[str, str] = {
+    "url_fetched": "an image or document named by URL is fetched, once",
     "image_rewritten": "an image too large for Kiro is sent smaller; base64 with line breaks is sent without",
     "image_left_out": "an image that is broken, or one too many, becomes a note",
     "image_repeated": "an image that stands earlier in the conversation becomes a note",
@@ -55,8 +57,8 @@ _HEAD_CHARACTERS = 4 * 96 * 1024  # characters; a JPEG may carry a thumbnail and
 class Reading:
     """What became of one attachment.
 
-    text: base64 of another image, or the text of a PDF; None for an image that is sent as it is.
-    format: of the other image. problem: why the attachment cannot be used, "" for none.
+    text: base64 of another image, or the text of a PDF; None for an image that is sent as it is. Of a URL: what came from it.
+    format: of the other image, or the media type of what came. problem: why the attachment cannot be used, "" for none.
     """
 
     text: str | None = None
@@ -65,7 +67,7 @@ class Reading:
 
 
 Key = tuple[bytes, int]
-"""Hash of the base64 text, and the longest side an image may have (0 for a PDF)."""
+"""Hash of the base64 text and the longest side an image may have (0 for a PDF). Of a URL: its hash and REMOTE of the block."""
 
 
 @dataclass(slots=True)
@@ -95,6 +97,84 @@ class Place(Generic[BlockT]):
 class _Found:
     images: list[Place[b.ImageBlock]] = field(default_factory=list)
     pdfs: list[Place[b.DocumentBlock]] = field(default_factory=list)
+
+
+REMOTE = {"image": -1, "document": -2}
+"""The same URL may be good for one kind of block and not for the other."""
+MAX_REMOTE_BYTES = {"image": 5 * 1024 * 1024, "document": pdf.MAX_BYTES}
+TEXT_ENCODINGS = {"": "utf-8-sig", "utf-8": "utf-8-sig", "us-ascii": "ascii", "iso-8859-1": "latin-1", "windows-1252": "cp1252"}
+
+
+@dataclass(frozen=True, slots=True)
+class RemotePlace:
+    """Where an attachment stands that is named by URL."""
+
+    block: b.ImageBlock | b.DocumentBlock
+    url: str
+    path: str
+
+    @property
+    def key(self) -> Key:
+        return _hash(self.url), REMOTE[self.block.type]
+
+    @property
+    def max_bytes(self) -> int:
+        return MAX_REMOTE_BYTES[self.block.type]
+
+    def refusal(self, problem: str) -> RequestRejected:
+        return RequestRejected(f"{self.path}.{self.block.type}.source.url: {problem}")
+
+
+def remote_places(request: MessageRequest, *, images: bool) -> list[RemotePlace]:
+    """All that is named by URL. images: whether the model reads images; if not, they need not be fetched."""
+    places = []
+    for index, message in enumerate(request.messages):
+        for block, path in _blocks(message.content, f"messages.{index}.content"):
+            if isinstance(block.source, b.UrlSource) and (images or isinstance(block, b.DocumentBlock)):
+                places.append(RemotePlace(block, block.source.url, path))
+    return places
+
+
+def read_fetched(place: RemotePlace, body: bytes, content_type: str) -> Reading:
+    """What came from a URL, as a source of the block can hold it. content_type: as sent; it only tells text from the rest."""
+    if not body:
+        return Reading(problem="it is empty")
+    if isinstance(place.block, b.ImageBlock):
+        encoded = b2a_base64(body, newline=False).decode()
+        format_ = sniff(encoded)
+        return Reading(encoded, f"image/{format_}") if format_ else Reading(problem="it is not a PNG, JPEG, GIF or WebP image")
+    if body.startswith(b"%PDF-"):
+        return Reading(b2a_base64(body, newline=False).decode(), "application/pdf")
+    return _read_fetched_text(body, content_type)
+
+
+def _read_fetched_text(body: bytes, content_type: str) -> Reading:
+    media_type, *parameters = (part.strip() for part in content_type.lower().split(";"))
+    charset = "".join(part.removeprefix("charset=").strip('"') for part in parameters if part.startswith("charset="))
+    if not media_type.startswith("text/") or charset not in TEXT_ENCODINGS:
+        return Reading(problem="it is neither a PDF nor text in a known encoding")
+    try:
+        return Reading(body.decode(TEXT_ENCODINGS[charset]), "text/plain")
+    except UnicodeDecodeError:
+        return Reading(problem="its text is not in the encoding it claims")
+
+
+def with_fetched(request: MessageRequest, places: Iterable[RemotePlace], readings: Mapping[Key, Reading]) -> MessageRequest:
+    """The request as if its client had sent the content itself."""
+    return _with(request, {id(place.block): _with_content(place.block, readings[place.key]) for place in places})
+
+
+def _with_content(block: b.ImageBlock | b.DocumentBlock, reading: Reading) -> b.ImageBlock | b.DocumentBlock:
+    media_type: Any = reading.format
+    data = reading.text or ""
+    source: b.Base64ImageSource | b.Base64PdfSource | b.PlainTextSource
+    if isinstance(block, b.ImageBlock):
+        source = b.Base64ImageSource(type="base64", media_type=media_type, data=data)
+    elif media_type == "application/pdf":
+        source = b.Base64PdfSource(type="base64", media_type=media_type, data=data)
+    else:
+        source = b.PlainTextSource(type="text", media_type=media_type, data=data)
+    return block.model_copy(update={"source": source})
 
 
 def has_attachments(request: MessageRequest) -> bool:
@@ -194,7 +274,7 @@ class _Preparation:
 
     def _read(self, data: str, side: int, read: Callable[[], Reading]) -> Reading:
         """What is known of an attachment, or what a look at it says."""
-        key = (hashlib.blake2b(data.encode("utf-8", "replace"), digest_size=16).digest(), side)
+        key = (_hash(data), side)
         reading = self._known.get(key) or self._readings.get(key)
         if reading is None:
             if self._clock() > self._ends_at:
@@ -202,6 +282,10 @@ class _Preparation:
             reading = read()
         self._readings[key] = reading
         return reading
+
+
+def _hash(text: str) -> bytes:
+    return hashlib.blake2b(text.encode("utf-8", "replace"), digest_size=16).digest()
 
 
 # --- one attachment -------------------------------------------------------------------------------------------------------
@@ -296,15 +380,22 @@ def _current_turn(messages: list[Message]) -> int:
 
 
 def _attachments(content: Iterable[Any], path: str) -> Iterator[tuple[b.ImageBlock | b.DocumentBlock, str]]:
-    """Images and PDFs that came as base64, at every depth, each with its path."""
+    """Images and PDFs that came as base64."""
+    for block, at in _blocks(content, path):
+        if isinstance(block.source, b.Base64ImageSource | b.Base64PdfSource):
+            yield block, at
+
+
+def _blocks(content: Iterable[Any], path: str) -> Iterator[tuple[b.ImageBlock | b.DocumentBlock, str]]:
+    """Images and documents at every depth, each with its path; of a document that holds blocks, these."""
     for at, block in enumerate(content):
         match block:
-            case b.ImageBlock(source=b.Base64ImageSource()) | b.DocumentBlock(source=b.Base64PdfSource()):
-                yield block, f"{path}.{at}"
             case b.DocumentBlock(source=b.ContentSource() as source):
-                yield from _attachments(source.content, f"{path}.{at}.document.source.content.content")
+                yield from _blocks(source.content, f"{path}.{at}.document.source.content.content")
+            case b.ImageBlock() | b.DocumentBlock():
+                yield block, f"{path}.{at}"
             case b.ToolResultBlock():
-                yield from _attachments(block.content, f"{path}.{at}.tool_result.content")
+                yield from _blocks(block.content, f"{path}.{at}.tool_result.content")
 
 
 def _with(request: MessageRequest, replaced: Mapping[int, Any]) -> MessageRequest:

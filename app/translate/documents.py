@@ -1,6 +1,6 @@
 """Documents, search results and what ran at Anthropic, as text.
 
-In: blocks that Kiro has no word for. Out: text a model reads as well. Nothing is fetched; `attachments` has read the PDFs.
+In: blocks that Kiro has no word for. Out: text a model reads as well. Nothing is fetched; `attachments` has read PDFs and URLs.
 Source: protocol 3.3, failure corpus 61 to 63.
 """
 

@@ -29,7 +29,7 @@ def translate_image(block: ImageBlock, path: str, rules: Rules) -> Image:
         if actual != declared and not rules.fires("image_format"):
             actual = declared
         return Image(actual, source.data)
-    kind = "url" if isinstance(source, UrlSource) else "file"
+    kind = "url" if isinstance(source, UrlSource) else "file"  # a URL comes here only while `fetch_urls` is off
     raise RequestRejected(
         f"{path}.image.source: images by {kind} are not fetched by this gateway; send the image as base64 instead"
     )
