@@ -35,6 +35,7 @@ from app.ledger import Attempt
 from app.settings import Settings
 from app.translate.ladder import next_document, repeat
 from app.translate.preflight import advice
+from app.translate.tools import ToolNames
 from app.upstream.client import Answer, ChatClient
 
 INVALID_MODEL_ID = "INVALID_MODEL_ID"
@@ -46,7 +47,8 @@ class Attempts:
     """All attempts of one request.
 
     log: one entry per attempt, for the request record. changes: what was changed about a document that was refused.
-    input_tokens, context_tokens: estimate and limit, for the message of an over-long prompt.
+    input_tokens, context_tokens: estimate and limit, for the message of an over-long prompt. tool_names: for the client's
+    names of tools in the error of a refusal.
     """
 
     def __init__(
@@ -58,6 +60,7 @@ class Attempts:
         *,
         input_tokens: int,
         context_tokens: int,
+        tool_names: ToolNames | None = None,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         self.log: list[Attempt] = []
@@ -67,6 +70,7 @@ class Attempts:
         self._request = request
         self._settings = settings
         self._numbers = (input_tokens, context_tokens)
+        self._tool_names = tool_names
         self._sleep = sleep
         self._limit = min(settings.max_attempts_per_credential * max(pool.usable_count(), 1), settings.max_attempts)
         self._lease: Lease | None = None
@@ -160,7 +164,7 @@ class Attempts:
             raise PromptTooLong(*self._numbers) from refusal
         changed = next_document(self._request, refusal, self.changes)
         if changed is None or len(self.log) >= self._limit:
-            if (told := advice(self._request, refusal)) == "":
+            if (told := advice(self._request, refusal, self._tool_names)) == "":
                 raise refusal
             message = f"{refusal.message.rstrip('.')}. {told}"
             raise UpstreamRefused(message, upstream_status=refusal.upstream_status, reason=refusal.reason) from refusal

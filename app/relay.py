@@ -135,6 +135,7 @@ class Relay:
             settings,
             input_tokens=translation.input_tokens,
             context_tokens=model.context_tokens,
+            tool_names=translation.tool_names,
         )
         id_ = message_id(secrets.token_bytes(18))
 
