@@ -1,4 +1,4 @@
-"""The only place that speaks HTTP to the outside: connections, proxies, the CA bundle, `KIRO_UPSTREAM_URL`, one error tree.
+"""The only place that speaks HTTP to Kiro: connections, proxies, the CA bundle, `KIRO_UPSTREAM_URL`, one error tree.
 
 In: an `HttpCall` (method, url, headers, body) as `app.kiro.endpoints` makes it. Out: an `HttpAnswer`, or a `StreamingAnswer`
 whose body is read as it arrives. Refuses to know what a call means, and never retries.

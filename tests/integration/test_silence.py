@@ -33,7 +33,7 @@ def impatient(simulator: Simulator, tmp_path_factory: pytest.TempPathFactory) ->
 
 
 def test_silence_before_the_first_word_is_filled(gateway: Gateway, simulator: Simulator) -> None:
-    simulator.script([{"text": "one two", "delay_before": 3.5}])
+    simulator.script([{"text": "one two", "delay_before": 5.5}])
     answer = ask(gateway.url, body(stream=True))
     assert answer.types[0] == "message_start"
     assert answer.types.count("message_start") == 1
@@ -43,7 +43,7 @@ def test_silence_before_the_first_word_is_filled(gateway: Gateway, simulator: Si
 
 
 def test_silence_in_the_middle_is_filled(gateway: Gateway, simulator: Simulator) -> None:
-    simulator.script([{"text": "one two", "stall": {"seconds": 3.5, "at_frame": 1}}])
+    simulator.script([{"text": "one two", "stall": {"seconds": 5.5, "at_frame": 1}}])
     answer = ask(gateway.url, body(stream=True))
     assert answer.types.count("ping") >= 2
     assert answer.types[-1] == "message_stop"
