@@ -91,3 +91,18 @@ _.client_gone_at
 _.ended_at
 _.scripted
 _.sent_bytes
+
+# The database layer calls these (sqlalchemy's TypeDecorator).
+_.impl
+_.cache_ok
+_.process_bind_param
+
+# Stored now, read by the sign-in, usage and key rotation commands.
+_.scopes
+_.learn
+_.save_usage
+_.is_current
+LoginFlowRow
+_.ask_at
+ClaimRow
+_.done_at

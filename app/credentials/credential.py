@@ -10,18 +10,29 @@ from __future__ import annotations
 
 import hashlib
 import re
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import Enum, StrEnum
 from typing import Any
+from urllib.parse import urlsplit
 
 from app.errors import GatewayError
 
-KINDS = ("social", "idc", "api_key")
+KINDS = ("social", "idc", "external_idp", "api_key")
 EXPIRING_SECONDS = 600.0
 EXPIRED_SECONDS = 60.0
 USUAL_REFRESH_TOKEN_CHARACTERS = 100
 PROXY_SCHEMES = ("http://", "https://", "socks5://", "socks5h://")
+# Entra ID and Okta in their clouds; a file that names another host would take the token there.
+IDP_DOMAINS = (
+    ".microsoftonline.com",
+    ".microsoftonline.us",
+    ".microsoftonline.cn",
+    ".okta.com",
+    ".oktapreview.com",
+    ".okta-emea.com",
+)
 # Greater numbers are milliseconds: as seconds this one is the year 5138.
 LARGEST_SECONDS = 1e11
 _REGION = re.compile(r"[a-z]{2,}(-[a-z]+)+-\d{1,2}")
@@ -59,7 +70,8 @@ class InvalidLogin(GatewayError):
 class Login:
     """What a person signed in with.
 
-    kind: "social", "idc" (Builder ID and IAM Identity Center) or "api_key", whose key is kept as the access token.
+    kind: "social", "idc" (Builder ID and IAM Identity Center), "external_idp" (Entra ID, Okta) or "api_key", whose key is kept
+    as the access token. token_endpoint, issuer_url, scopes: of an external IdP, which refreshes its tokens itself.
     expires_at: of the access token, epoch seconds; None means "refresh before the first use".
     auth_region: where tokens are traded. api_region: where the API is called, None to follow the profile ARN.
     proxy_url: "direct" goes around the gateway's own proxy.
@@ -75,6 +87,9 @@ class Login:
     client_secret: str | None = None
     client_secret_expires_at: float | None = None
     start_url: str | None = None
+    token_endpoint: str | None = None
+    issuer_url: str | None = None
+    scopes: str | None = None
     profile_arn: str | None = None
     auth_region: str | None = None
     api_region: str | None = None
@@ -110,6 +125,9 @@ class Credential(Login):
 
     version: grows with each new token set; whoever saves tokens names the version they were traded from.
     attempt_at, lease_until: a refresh under way (database clock), see `store.claim`.
+    usage: what `app.kiro.usage` read last, in its own words; the numbers that decide stand beside it.
+    learned: what was found to work upstream for this login: `chat_host` (q, runtime), `chat_arn` (sent, left_out),
+    `rest` (the form of usage and listing calls).
     """
 
     id: int
@@ -127,6 +145,8 @@ class Credential(Login):
     usage_limit: float | None = None
     usage_at: float | None = None
     next_reset_at: float | None = None
+    usage: Mapping[str, Any] | None = None
+    learned: Mapping[str, str] = field(default_factory=dict)
 
     def __repr__(self) -> str:
         return f"<Credential {self.id} {self.kind} {self.name!r} {self.state} v{self.version}>"
@@ -215,6 +235,29 @@ def _check_idc(login: Login) -> None:
         )
 
 
+def _check_external_idp(login: Login) -> None:
+    _check_refresh_token(login)
+    if not login.client_id or not login.token_endpoint:
+        raise InvalidLogin(
+            "A login of an external identity provider needs its client id and token endpoint too: "
+            "they stand in kiro-auth-token.json"
+        )
+    check_token_endpoint(login.token_endpoint, login.issuer_url)
+
+
+def check_token_endpoint(token_endpoint: str, issuer_url: str | None) -> None:
+    """Refresh tokens are sent there: only https, a known provider's host, and the issuer's own. Raises InvalidLogin."""
+    url = urlsplit(token_endpoint)
+    host = url.hostname or ""
+    if url.scheme != "https" or url.netloc != host or not host.endswith(IDP_DOMAINS):
+        raise InvalidLogin(
+            f"The token endpoint must be an https address under {', '.join(domain[1:] for domain in IDP_DOMAINS)}: "
+            "the refresh token is sent there"
+        )
+    if issuer_url and urlsplit(issuer_url).hostname != host:
+        raise InvalidLogin(f"The token endpoint is at {host} and the issuer is not: the two must be the same host")
+
+
 def _check_api_key(login: Login) -> None:
     key = login.access_token or ""
     if not key:
@@ -223,4 +266,9 @@ def _check_api_key(login: Login) -> None:
         raise InvalidLogin("The Kiro API key was shortened when it was copied (it holds '...'): copy the whole of it")
 
 
-_CHECKS = {"social": _check_refresh_token, "idc": _check_idc, "api_key": _check_api_key}
+_CHECKS = {
+    "social": _check_refresh_token,
+    "idc": _check_idc,
+    "external_idp": _check_external_idp,
+    "api_key": _check_api_key,
+}

@@ -11,7 +11,7 @@ Source: reliability 3.1, where this was measured against other ways.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any
 
@@ -24,6 +24,7 @@ from app.credentials.lifecycle import Happening, Health, RefreshWorked, SignedIn
 from app.errors import GatewayError
 from app.kiro.endpoints import derive_machine_id
 from app.storage import db_now, reading, transaction
+from app.storage.secrets import SecretUnreadable, vault
 from app.storage.tables import CredentialRow
 
 LEASE_SECONDS = 90.0
@@ -42,8 +43,13 @@ _SIGN_IN_FIELDS = (
     "client_secret",
     "client_secret_expires_at",
     "start_url",
+    "token_endpoint",
+    "issuer_url",
+    "scopes",
     "auth_region",
 )
+# Sealed in the database, each for its own row and column.
+SECRET_FIELDS = ("access_token", "refresh_token", "client_secret", "proxy_url")
 
 
 class DuplicateCredential(GatewayError):
@@ -119,8 +125,10 @@ class CredentialStore:
         api_key = login.secret if login.kind == "api_key" else None
         values["machine_id"] = derive_machine_id(login.machine_id, login.refresh_token, api_key)
         now = self._clock()
+        hidden = {name: values.pop(name) for name in SECRET_FIELDS}
         row = CredentialRow(
             **values,
+            learned={},
             subscription_title=subscription_title,
             import_fingerprint=login.fingerprint,
             version=1,
@@ -134,7 +142,8 @@ class CredentialStore:
                 if known is not None:
                     raise DuplicateCredential(known.id)
                 session.add(row)
-                session.flush()
+                session.flush()  # secrets are sealed for their row, whose id is known from here on
+                _set(row, hidden)
                 _place(session, row.id, import_source)
         except IntegrityError:  # two machines at once, each in a transaction of its own
             known = find_login(self.all(fresh=True), login)
@@ -166,10 +175,10 @@ class CredentialStore:
             if row is None or row.import_fingerprint != before.import_fingerprint:
                 return False
             place = (row.kind, row.start_url, row.auth_region)
-            for name in _SIGN_IN_FIELDS:
-                setattr(row, name, getattr(login, name))
+            _set(row, {name: getattr(login, name) for name in _SIGN_IN_FIELDS})
             if login.profile_arn or place != (row.kind, row.start_url, row.auth_region):
                 row.profile_arn = login.profile_arn  # of another directory the old one would be refused
+                row.learned = {}
             row.import_fingerprint = login.fingerprint
             row.version += 1
             row.lease_owner = row.lease_until = row.attempt_at = None
@@ -205,6 +214,25 @@ class CredentialStore:
             _put(row, after)
             row.updated_at = self._clock()
         return after
+
+    # -- what Kiro told about it --
+
+    def learn(self, id_: int, **found: str) -> None:
+        """Remember what works upstream for a login (see `Credential.learned`); writes only what is new."""
+        with transaction() as session:
+            row = session.get(CredentialRow, id_, with_for_update=True)
+            if row is None or found.items() <= (row.learned or {}).items():
+                return
+            row.learned = {**(row.learned or {}), **found}
+        self._changed()
+
+    def save_usage(self, id_: int, values: Mapping[str, Any]) -> None:
+        """Store what a look at the account brought: columns of `Credential`, a None keeps what is there."""
+        with transaction() as session:
+            row = session.get(CredentialRow, id_)
+            if row is not None:
+                _set(row, {name: value for name, value in values.items() if value is not None})
+        self._changed()
 
     # -- refreshing --
 
@@ -249,8 +277,7 @@ class CredentialStore:
             row = session.get(CredentialRow, id_, with_for_update=True)
             saved = row is not None and row.version == version
             if row is not None and saved:
-                for name, value in values.items():
-                    setattr(row, name, value)
+                _set(row, values)
                 row.version = version + 1
                 row.lease_owner = row.lease_until = row.attempt_at = None
                 self._move(row, RefreshWorked())
@@ -283,8 +310,31 @@ def _place(session: Session, id_: int, import_source: str | None) -> None:
 
 
 def _from_row(row: CredentialRow) -> Credential:
-    values = {name: getattr(row, name) for name in _CREDENTIAL_FIELDS}
-    return Credential(**{**values, "state": State(row.state)})
+    values = {name: getattr(row, name) for name in _CREDENTIAL_FIELDS} | {"state": State(row.state)}
+    try:
+        values |= {name: _open(row, name) for name in SECRET_FIELDS}
+    except SecretUnreadable as error:
+        # Nothing is written: with the right key back in KIRO_SECRET_KEYS it is as it was.
+        reason = f"its stored tokens cannot be read, {error}: put the key back into KIRO_SECRET_KEYS, or sign in again"
+        values |= dict.fromkeys(SECRET_FIELDS) | {"state": State.REJECTED, "state_until": None, "state_reason": reason}
+    return Credential(**values)
+
+
+def _open(row: CredentialRow, name: str) -> str | None:
+    sealed = getattr(row, name)
+    return None if sealed is None else vault().open(sealed, secret_place(row.id, name))
+
+
+def _set(row: CredentialRow, values: Mapping[str, Any]) -> None:
+    """Put values into a stored row, secrets sealed."""
+    for name, value in values.items():
+        hidden = name in SECRET_FIELDS and value is not None
+        setattr(row, name, vault().seal(value, secret_place(row.id, name)) if hidden else value)
+
+
+def secret_place(id_: int, name: str) -> str:
+    """What a credential's secret is sealed for."""
+    return f"credentials/{id_}/{name}"
 
 
 def _health(row: CredentialRow) -> Health:

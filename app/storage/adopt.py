@@ -20,6 +20,7 @@ from sqlalchemy import Connection, Engine, insert, inspect, text
 
 from app.credentials.credential import State, epoch_seconds, fingerprint
 from app.kiro.endpoints import derive_machine_id
+from app.storage.secrets import vault
 from app.storage.tables import AdminRow, CredentialRow, SettingRow
 
 log = logging.getLogger(__name__)
@@ -152,16 +153,17 @@ def _credential(row: dict[str, Any]) -> dict[str, Any]:
         "id": row["id"],
         "kind": "idc" if method in {"idc", "builder-id", "iam"} or (not method and has_client) else "social",
         "email": row.get("email") or None,
-        "access_token": row.get("access_token") or None,
-        "refresh_token": row["refresh_token"],
+        "access_token": _sealed(row, "access_token"),
+        "refresh_token": _sealed(row, "refresh_token"),
         "import_fingerprint": fingerprint(row["refresh_token"]),
         "expires_at": epoch_seconds(row.get("expires_at")),
         "client_id": row.get("client_id") or None,
-        "client_secret": row.get("client_secret") or None,
+        "client_secret": _sealed(row, "client_secret"),
         "profile_arn": row.get("profile_arn") or None,
         "auth_region": row.get("region") or None,
         "machine_id": derive_machine_id(row.get("machine_id"), row["refresh_token"]),
-        "proxy_url": row.get("proxy_url") or None,
+        "proxy_url": _sealed(row, "proxy_url"),
+        "learned": {},
         "priority": row.get("priority") or 0,
         "subscription_title": row.get("subscription_title") or None,
         "current_usage": row.get("current_usage"),
@@ -174,6 +176,11 @@ def _credential(row: dict[str, Any]) -> dict[str, Any]:
         "created_at": now,
         "updated_at": now,
     }
+
+
+def _sealed(row: dict[str, Any], name: str) -> str | None:
+    """The place is the one `app.credentials.store` opens it at; the original's ids stay."""
+    return vault().seal(str(row[name]), f"credentials/{row['id']}/{name}") if row.get(name) else None
 
 
 def _user(row: dict[str, Any]) -> dict[str, Any]:

@@ -23,6 +23,8 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.orm import Session
 
 from app.errors import StorageUnavailable
+from app.storage import secrets
+from app.storage.root_secret import root_secrets
 from app.storage.tables import db
 from config import Config
 
@@ -48,6 +50,7 @@ def init(app: Flask, config: Config) -> None:
         event.listen(_engine, "connect", _prepare_sqlite)
         event.listen(_engine, "begin", _begin_sqlite)
     os.register_at_fork(after_in_child=dispose)
+    secrets.use(secrets.Vault(root_secrets(config)))
     migrate.prepare(app, _engine, config)
 
 

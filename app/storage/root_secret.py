@@ -17,13 +17,27 @@ from config import Config
 
 BYTES = 32
 SIGNATURES = "thinking signatures"
+COLUMNS = "columns"
 
 
 def root_secret(config: Config) -> bytes:
     """The secret that is written with; raises StorageUnavailable when its file cannot be made or read."""
-    if config.kiro_secret_keys:
-        return hashlib.sha256(config.kiro_secret_keys[0].encode()).digest()
+    return root_secrets(config)[0]
+
+
+def root_secrets(config: Config) -> tuple[bytes, ...]:
+    """Every secret that is read with, the one to write with first. Raises as `root_secret`.
+
+    The file beside the database is read with as well once `KIRO_SECRET_KEYS` is set: that is how one moves from it.
+    """
+    named = tuple(hashlib.sha256(key.encode()).digest() for key in config.kiro_secret_keys)
     path = Path(f"{config.db_path.absolute()}.key")
+    if named and (config.database_url is not None or not path.exists()):
+        return named
+    return (*named, _from_file(path))
+
+
+def _from_file(path: Path) -> bytes:
     try:
         _create(path)
         secret = path.read_bytes()

@@ -8,6 +8,8 @@ from flask_sqlalchemy import SQLAlchemy
 from sqlalchemy import JSON, Boolean, Float, ForeignKey, Index, Integer, String, Text
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
+from app.storage.secrets import SealedText
+
 
 class Base(DeclarativeBase):
     pass
@@ -30,18 +32,21 @@ class CredentialRow(Base):
     kind: Mapped[str] = mapped_column(String(16))
     label: Mapped[str | None] = mapped_column(Text)
     provider: Mapped[str | None] = mapped_column(Text)
-    access_token: Mapped[str | None] = mapped_column(Text)
-    refresh_token: Mapped[str | None] = mapped_column(Text)
+    access_token: Mapped[str | None] = mapped_column(SealedText)
+    refresh_token: Mapped[str | None] = mapped_column(SealedText)
     expires_at: Mapped[float | None] = mapped_column(Float)
     client_id: Mapped[str | None] = mapped_column(Text)
-    client_secret: Mapped[str | None] = mapped_column(Text)
+    client_secret: Mapped[str | None] = mapped_column(SealedText)
     client_secret_expires_at: Mapped[float | None] = mapped_column(Float)
     start_url: Mapped[str | None] = mapped_column(Text)
+    token_endpoint: Mapped[str | None] = mapped_column(Text)
+    issuer_url: Mapped[str | None] = mapped_column(Text)
+    scopes: Mapped[str | None] = mapped_column(Text)
     profile_arn: Mapped[str | None] = mapped_column(Text)
     auth_region: Mapped[str | None] = mapped_column(Text)
     api_region: Mapped[str | None] = mapped_column(Text)
     machine_id: Mapped[str | None] = mapped_column(Text)
-    proxy_url: Mapped[str | None] = mapped_column(Text)
+    proxy_url: Mapped[str | None] = mapped_column(SealedText)
     priority: Mapped[int] = mapped_column(Integer, default=0)
     max_concurrent: Mapped[int | None] = mapped_column(Integer)
     state: Mapped[str] = mapped_column(String(16), default="ready")
@@ -64,8 +69,42 @@ class CredentialRow(Base):
     usage_limit: Mapped[float | None] = mapped_column(Float)
     usage_at: Mapped[float | None] = mapped_column(Float)
     next_reset_at: Mapped[float | None] = mapped_column(Float)
+    usage: Mapped[dict[str, Any] | None] = mapped_column(JSON)
+    # What was found to work upstream for this login where the references contradict each other (see credentials.credential).
+    learned: Mapped[dict[str, str]] = mapped_column(JSON, default=dict)
     created_at: Mapped[float] = mapped_column(Float)
     updated_at: Mapped[float] = mapped_column(Float)
+
+
+class LoginFlowRow(Base):
+    """A sign-in under way, which any worker can go on with. secret: the sealed JSON of what nobody may see."""
+
+    __tablename__ = "login_flows"
+
+    id: Mapped[str] = mapped_column(String(40), primary_key=True)
+    method: Mapped[str] = mapped_column(String(16))
+    status: Mapped[str] = mapped_column(String(16))
+    shown: Mapped[dict[str, Any]] = mapped_column(JSON, default=dict)
+    options: Mapped[dict[str, Any]] = mapped_column(JSON, default=dict)
+    secret: Mapped[str | None] = mapped_column(SealedText)
+    credential_id: Mapped[int | None] = mapped_column(Integer)
+    problem: Mapped[str | None] = mapped_column(Text)
+    # Only one worker asks at a time: it claims the flow until then.
+    lease_until: Mapped[float | None] = mapped_column(Float)
+    ask_at: Mapped[float | None] = mapped_column(Float)
+    created_at: Mapped[float] = mapped_column(Float)
+    expires_at: Mapped[float] = mapped_column(Float)
+
+
+class ClaimRow(Base):
+    """Work that one of all workers and machines does at a time: who holds it, until when, when it was done last."""
+
+    __tablename__ = "claims"
+
+    name: Mapped[str] = mapped_column(String(64), primary_key=True)
+    owner: Mapped[str | None] = mapped_column(Text)
+    until: Mapped[float | None] = mapped_column(Float)
+    done_at: Mapped[float | None] = mapped_column(Float)
 
 
 class SettingRow(Base):

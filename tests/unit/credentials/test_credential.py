@@ -60,7 +60,7 @@ def test_a_whole_login_passes(login: Login) -> None:
         (idc(client_id=None), "clientIdHash"),
         (api_key(access_token=None), "API key is missing"),
         (api_key(access_token="ksk_abc..."), "shortened"),
-        (social(kind="saml"), "social, idc, api_key"),
+        (social(kind="saml"), "social, idc, external_idp, api_key"),
         (social(proxy_url="ftp://x"), "proxy"),
         (social(auth_region="us-east-1.evil.example/"), "AWS region"),
         (social(api_region="frankfurt"), "AWS region"),

@@ -15,6 +15,7 @@ from app import storage
 from app.settings import SettingsStore
 from app.storage import adopt, migrate, reading
 from app.storage.engine import engine
+from app.storage.secrets import vault
 from app.storage.tables import AdminRow, CredentialRow, SettingRow
 from config import Config
 from tests.unit.storage.original import BCRYPT, CREDENTIALS, SETTINGS, dump, make_original
@@ -45,6 +46,10 @@ def credentials() -> list[CredentialRow]:
         return list(session.scalars(select(CredentialRow).order_by(CredentialRow.id)))
 
 
+def opened(row: CredentialRow, name: str) -> str:
+    return vault().open(getattr(row, name), f"credentials/{row.id}/{name}")
+
+
 def test_the_copy_is_the_original_byte_for_byte(path: Path) -> None:
     before = path.read_bytes()
     start(path)
@@ -63,13 +68,13 @@ def test_what_is_still_in_the_log_of_the_original_is_in_the_copy_and_taken_over(
 def test_every_credential_with_a_refresh_token_is_taken_over(path: Path, caplog: pytest.LogCaptureFixture) -> None:
     start(path)
     social, idc, off = credentials()
-    assert (social.id, social.kind, social.refresh_token) == (2, "social", CREDENTIALS[0]["refresh_token"])
+    assert (social.id, social.kind, opened(social, "refresh_token")) == (2, "social", CREDENTIALS[0]["refresh_token"])
     assert (social.email, social.subscription_title, social.current_usage) == ("one@example.com", "KIRO FREE", 12.4)
     assert social.expires_at == pytest.approx(1769940000.123456)
     assert (social.machine_id, social.auth_region, social.state) == ("a" * 64, "us-east-1", "ready")
     assert (idc.id, idc.kind, idc.priority, idc.auth_region) == (5, "idc", 3, "eu-central-1")
-    assert (idc.client_id, idc.client_secret) == ("client-of-five", "secret-of-five")
-    assert idc.proxy_url == "socks5://user:word@proxy.example:1080"
+    assert (idc.client_id, opened(idc, "client_secret")) == ("client-of-five", "secret-of-five")
+    assert opened(idc, "proxy_url") == "socks5://user:word@proxy.example:1080"
     assert (off.id, off.state) == (6, "disabled")
     assert "left 1 behind" in caplog.text
     assert "aorAAAAAG" not in caplog.text
