@@ -3,19 +3,22 @@
 In: what a test wants an account to be, and tokens that callers present. Out: accounts or token sets. Time is an argument.
 A refresh token serves once. Whoever presents a spent one proves that it was copied, so the whole family dies: its current
 refresh token and all its access tokens. An access token outlives the rotation that replaced it.
-Source: protocol 1.5 to 1.8.
+A person who signs in again starts a new family with a client registration of its own; the tokens from before are forgotten.
+Source: protocol 1.5 to 1.11.
 """
 
 from __future__ import annotations
 
 import secrets
+import uuid
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 SOCIAL_PROFILE_ARN = "arn:aws:codewhisperer:us-east-1:699475941385:profile/EHGA3GRVQMUK"
 BUILDER_ID_PROFILE_ARN = "arn:aws:codewhisperer:us-east-1:638616132270:profile/AAAACCCCXXXX"
-KINDS = ("social", "builder_id", "idc", "api_key")
+EXTERNAL_IDP_HOST = "login.microsoftonline.com"
+KINDS = ("social", "builder_id", "idc", "external_idp", "api_key")
 PLANS = {
     "free": ("KIRO FREE", "Q_DEVELOPER_STANDALONE_FREE"),
     "pro": ("KIRO PRO", "Q_DEVELOPER_STANDALONE_PRO"),
@@ -27,7 +30,11 @@ NEVER = float("inf")
 
 @dataclass(slots=True)
 class Account:
-    """One Kiro login. access_tokens: token to the time it expires at; spent: refresh tokens that served already."""
+    """One Kiro login.
+
+    access_tokens: token to the time it expires at. spent: refresh tokens that served already.
+    more_profile_arns: further profiles the login may act for. tenant, scopes: of an external IdP.
+    """
 
     id: str
     kind: str
@@ -43,9 +50,22 @@ class Account:
     client_secret: str | None
     refresh_token: str | None
     access_tokens: dict[str, float]
+    more_profile_arns: tuple[str, ...] = ()
+    tenant: str | None = None
+    scopes: str | None = None
     spent: set[str] = field(default_factory=set)
     dead: bool = False
     refreshes: int = 0
+
+    @property
+    def profile_arns(self) -> tuple[str, ...]:
+        """Every profile the login may act for."""
+        return (*((self.profile_arn,) if self.profile_arn else ()), *self.more_profile_arns)
+
+    @property
+    def token_place(self) -> str:
+        """Where its tokens are traded: a region, or the tenant of an external IdP."""
+        return self.tenant or self.auth_region
 
     def describe(self) -> dict[str, Any]:
         """What a test may know: everything, with the newest access token."""
@@ -56,6 +76,7 @@ class Account:
             "region": self.region,
             "auth_region": self.auth_region,
             "profile_arn": self.profile_arn,
+            "more_profile_arns": list(self.more_profile_arns),
             "plan": self.plan,
             "email": self.email,
             "quota": self.quota,
@@ -63,6 +84,9 @@ class Account:
             "overage": self.overage,
             "client_id": self.client_id,
             "client_secret": self.client_secret,
+            "token_endpoint": f"https://{EXTERNAL_IDP_HOST}/{self.tenant}/oauth2/v2.0/token" if self.tenant else None,
+            "issuer_url": f"https://{EXTERNAL_IDP_HOST}/{self.tenant}/v2.0" if self.tenant else None,
+            "scopes": self.scopes,
             "refresh_token": self.refresh_token,
             "access_token": token,
             "expires_at": None if expires_at == NEVER else expires_at,
@@ -101,8 +125,9 @@ class Accounts:
     def add(self, values: Mapping[str, Any], *, now: float, token_seconds: float) -> Account:
         """Create an account, or replace the one of the same id. Raises ValueError for an unknown field or kind.
 
-        values: id, kind (social), region, auth_region, profile_arn, plan (pro), email, quota, used, overage, client_id,
-        client_secret, refresh_token, access_token, expires_in (seconds; 0 or less: expired); all may be left out.
+        values: id, kind (social), region, auth_region, profile_arn, more_profile_arns, plan (pro), email, quota, used, overage,
+        client_id, client_secret, tenant, scopes, refresh_token, access_token, expires_in (seconds; 0 or less: expired); all may
+        be left out.
         """
         known = set(Account.__dataclass_fields__) - {"access_tokens", "spent", "dead", "refreshes"}
         if unknown := set(values) - known - {"access_token", "expires_in"}:
@@ -114,7 +139,9 @@ class Accounts:
         number = len(self._by_id) + 1
         arn = values["profile_arn"] if "profile_arn" in values else _default_arn(kind, values.get("region"))
         region = values.get("region") or (arn.split(":")[3] if arn else "us-east-1")
-        uses_client = kind in ("builder_id", "idc")
+        has_secret = kind in ("builder_id", "idc")
+        external = kind == "external_idp"
+        client_id = values.get("client_id") or (f"cid-{secrets.token_urlsafe(16)}" if has_secret or external else None)
         expires_in = NEVER if kind == "api_key" else float(values.get("expires_in", token_seconds))
         account = Account(
             id=str(values.get("id") or f"account-{number}"),
@@ -122,13 +149,17 @@ class Accounts:
             region=region,
             auth_region=values.get("auth_region") or "us-east-1",
             profile_arn=arn,
+            more_profile_arns=tuple(values.get("more_profile_arns", ())),
             plan=plan,
             email=values.get("email") or f"user{number}@example.test",
             quota=float(values.get("quota", 1000.0)),
             used=float(values.get("used", 0.0)),
             overage=bool(values.get("overage", False)),
-            client_id=values.get("client_id") or (f"cid-{secrets.token_urlsafe(16)}" if uses_client else None),
-            client_secret=values.get("client_secret") or (f"csec-{secrets.token_urlsafe(32)}" if uses_client else None),
+            client_id=client_id,
+            client_secret=values.get("client_secret") or (f"csec-{secrets.token_urlsafe(32)}" if has_secret else None),
+            tenant=values.get("tenant") or (str(uuid.uuid4()) if external else None),
+            scopes=values.get("scopes")
+            or (f"api://{client_id}/codewhisperer:completions offline_access" if external else None),
             refresh_token=None if kind == "api_key" else values.get("refresh_token") or new_refresh_token(),
             access_tokens={
                 values.get("access_token") or (new_api_key() if kind == "api_key" else new_access_token()): now + expires_in
@@ -162,19 +193,20 @@ class Accounts:
         *,
         kinds: tuple[str, ...],
         client: tuple[str, str] | None,
-        region: str,
+        place: str,
         now: float,
         token_seconds: float,
         rotate: bool,
     ) -> TokenSet:
         """Trade a refresh token; raises RefreshRefused. A spent one kills its family.
 
-        kinds: which kinds of account this service knows; client: id and secret where the service wants them.
+        kinds: which kinds of account this service knows; client: id and secret ("" for none) where the service wants them;
+        place: the region or tenant that is asked.
         """
         account = self.by_refresh_token(token)
-        if account is None or account.kind not in kinds or account.auth_region != region:
+        if account is None or account.kind not in kinds or account.token_place != place:
             raise RefreshRefused("invalid_grant")
-        if client is not None and client != (account.client_id, account.client_secret):
+        if client is not None and client != (account.client_id, account.client_secret or ""):
             raise RefreshRefused("invalid_client")
         if token in account.spent:
             account.dead = True
@@ -189,6 +221,17 @@ class Accounts:
         } | {access_token: now + token_seconds}
         account.refreshes += 1
         return TokenSet(account, access_token, account.refresh_token or token, token_seconds)
+
+    def sign_in(
+        self, account: Account, *, client: tuple[str | None, str | None], place: str, now: float, token_seconds: float
+    ) -> TokenSet:
+        """A person signed in to an account: a new family of tokens, which goes with the client that asked for it."""
+        account.client_id, account.client_secret = client
+        account.auth_region = place
+        account.refresh_token, access_token = new_refresh_token(), new_access_token()
+        account.access_tokens = {access_token: now + token_seconds}
+        account.spent, account.dead = set(), False
+        return TokenSet(account, access_token, account.refresh_token, token_seconds)
 
 
 def new_access_token() -> str:
@@ -211,7 +254,7 @@ def _default_arn(kind: str, region: str | None) -> str | None:
         return SOCIAL_PROFILE_ARN
     if kind == "builder_id":
         return BUILDER_ID_PROFILE_ARN
-    if kind == "idc":
+    if kind in ("idc", "external_idp"):
         account_number = secrets.randbelow(10**12)
         return f"arn:aws:codewhisperer:{region or 'us-east-1'}:{account_number:012}:profile/{secrets.token_hex(6).upper()}"
     return None

@@ -9,6 +9,7 @@ with Simulator.start() as simulator:
 
 from __future__ import annotations
 
+import http.client
 import json
 import subprocess
 import sys
@@ -19,7 +20,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 
 ROOT = Path(__file__).resolve().parent.parent
 STOP_SECONDS = 3.0
@@ -95,6 +96,32 @@ class Simulator:
         """Change options; all of them as they are then."""
         answer: dict[str, Any] = self._control("POST", "options", values)
         return answer
+
+    def approve(self, user_code: str | None = None, *, account: str | None = None) -> None:
+        """The person with the device code says yes, as `account` or as whom the option `signs_in_as` says."""
+        self._control("POST", "sign_ins", {"user_code": user_code, "decision": "approve", "account": account})
+
+    def deny(self, user_code: str | None = None) -> None:
+        """The person with the device code says no."""
+        self._control("POST", "sign_ins", {"user_code": user_code, "decision": "deny"})
+
+    def expire(self, user_code: str | None = None) -> None:
+        """The device code is not used in time."""
+        self._control("POST", "sign_ins", {"user_code": user_code, "decision": "expire"})
+
+    def browse(self, authorise_url: str) -> str:
+        """Open a login page as a browser whose person signs in; the address where it lands."""
+        page = urlsplit(authorise_url)
+        connection = http.client.HTTPConnection(urlsplit(self.url).netloc, timeout=30)
+        try:
+            connection.request("GET", f"{page.path}?{page.query}", headers={"Host": page.netloc})
+            answer = connection.getresponse()
+            landing = answer.getheader("Location")
+            if landing is None:
+                raise SimulatorError(f"the login page answered {answer.status}: {answer.read().decode(errors='replace')}")
+            return landing
+        finally:
+            connection.close()
 
     def reset(self) -> None:
         """Script, calls and options as at the start; accounts stay."""

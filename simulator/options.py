@@ -20,6 +20,7 @@ class Options:
     rest_profile_arn            "by_version" as above, or "required", "refused", "optional" whatever the version
     access_token_seconds        life of access tokens given out
     rotate                      False: a refresh keeps the refresh token
+    kept_token_sent             False: a refresh that keeps the refresh token leaves it out of its answer
     refresh_delay               seconds between the rotation and its answer
     expires_in_sent             False: refresh answers leave `expiresIn` out
     delay_before                seconds before the HTTP headers of an unscripted chat answer
@@ -32,6 +33,11 @@ class Options:
     strict_schema               True: tool schemas with keywords that only some hosts refuse are refused
     enforce_turns_of_cli        True: history must alternate for origin KIRO_CLI too
     models_per_page             page size of ListAvailableModels
+    q_answers                   200, or the status a chat call on a q host gets instead of its answer: 404, 410
+    device_interval             seconds between two questions about a device code; who asks sooner is told slow_down
+    device_seconds              life of a device code
+    device_approved_after       the person approves by itself once so many questions were answered pending; -1: never
+    signs_in_as                 id of the account that people sign in to in their browser; "": a new one each time
     record_bodies               False: recorded calls leave the bodies out (load tests)
     """
 
@@ -44,6 +50,7 @@ class Options:
     rest_profile_arn: str = "by_version"
     access_token_seconds: float = 3600.0
     rotate: bool = True
+    kept_token_sent: bool = True
     refresh_delay: float = 0.0
     expires_in_sent: bool = True
     delay_before: float = 0.0
@@ -56,6 +63,11 @@ class Options:
     strict_schema: bool = False
     enforce_turns_of_cli: bool = False
     models_per_page: int = 10
+    q_answers: int = 200
+    device_interval: int = 1
+    device_seconds: float = 600.0
+    device_approved_after: int = -1
+    signs_in_as: str = ""
     record_bodies: bool = True
 
     def changed(self, values: Mapping[str, Any]) -> Options:

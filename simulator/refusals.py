@@ -35,4 +35,5 @@ BEARER_INVALID = Refusal(403, "The bearer token included in the request is inval
 NOT_AUTHORIZED = Refusal(403, "User is not authorized to make this call.", None, "AccessDeniedException")
 TOKEN_MISSING = Refusal(403, "Missing Authentication Token", None, "MissingAuthenticationTokenException")
 LIMIT_REACHED = Refusal(402, "You have reached the limit.", "MONTHLY_REQUEST_COUNT", "ServiceQuotaExceededException")
+BUILDER_ID_UNSUPPORTED = Refusal(403, "AWS Builder ID is not supported for this operation.", None, "AccessDeniedException")
 UNKNOWN_OPERATION = Refusal(404, "The requested operation is not recognized by the service.", None, "UnknownOperationException")

@@ -45,9 +45,10 @@ class Dropped:
 Answer = Whole | Streamed | Dropped
 
 
-def refuse(refusal: Refusal) -> Whole:
-    """Kiro's error answer (protocol 4.1)."""
-    content = {"message": refusal.message, "reason": refusal.reason}
+def refuse(refusal: Refusal, *, typed: bool = False) -> Whole:
+    """Kiro's error answer (protocol 4.1). typed: with the type in the body too, as the calls by target have it (1.8)."""
+    kind = {"__type": refusal.error_type} if typed else {}
+    content = {**kind, "message": refusal.message, "reason": refusal.reason}
     return whole_json(refusal.status, content, headers={"x-amzn-errortype": refusal.error_type})
 
 

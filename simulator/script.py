@@ -11,7 +11,7 @@ from dataclasses import dataclass, fields
 from typing import Any
 
 CHAT_PATH = "/generateAssistantResponse"
-REFRESH_PATHS = ("/refreshToken", "/token")
+REFRESH_PATHS = ("/refreshToken", "/token", "/oauth2/v2.0/token")  # the last one follows a tenant
 CUTS = ("close", "rst", "clean_end", "inside_frame", "inside_chunk")
 CORRUPTIONS = ("message_crc", "prelude_crc", "garbage", "huge_length", "bad_json", "wrong_types")
 
@@ -21,7 +21,7 @@ class Step:
     """One scripted answer. Every field may be left out; an empty step is the sensible answer, once.
 
     Which calls:
-    path            the call's path; default the chat path. "refresh" stands for both refresh paths, "*" for every path
+    path            the call's path; default the chat path. "refresh" stands for every path that trades tokens, "*" for every
     account         an account's id
     model           the model id in a chat body
     times           how many calls it serves (1); 0: all that come
@@ -99,7 +99,7 @@ class Step:
 
     def fits(self, path: str, account: str | None, model: str | None) -> bool:
         """Whether this step is for such a call."""
-        right_path = self.path in (path, "*") or (self.path == "refresh" and path in REFRESH_PATHS)
+        right_path = self.path in (path, "*") or (self.path == "refresh" and path.endswith(REFRESH_PATHS))
         return right_path and self.account in (None, account) and self.model in (None, model)
 
     def fault(self, name: str, key: str, default_frame: int | None = 1) -> tuple[Any, int | None]:

@@ -14,7 +14,8 @@ from simulator.options import Options
 from simulator.performance import End, Pause, Send
 from simulator.recording import Call
 from simulator.replies import Answer, Dropped, Streamed, Whole
-from simulator.services import Services, State
+from simulator.services import Services
+from simulator.state import State
 
 BACKLOG = 4096
 
@@ -25,7 +26,7 @@ class Server:
     def __init__(self, host: str, port: int, options: Options) -> None:
         self._state = State(options, options)
         self._services = Services(self._state)
-        self._control = Control(self._state, clock=time.time)
+        self._control = Control(self._state)
         self._listener = StreamServer((host, port), self._handle, backlog=BACKLOG)
 
     def start(self) -> tuple[str, int]:

@@ -14,17 +14,17 @@ GENERAL_ANSWER_FROM_OPUS = 4.7
 
 
 def profile(call: ChatCall) -> Refusal | None:
-    """The account's own profile ARN, in the region of the host; API keys send none."""
+    """A profile ARN of the account, in the region of the host. API keys send none, which the runtime host never accepts."""
     arn = mapping(call.body).get("profileArn")
-    own = call.account.profile_arn
-    if own is None:
+    own = call.account.profile_arns
+    if not own and (arn or call.service != "runtime"):
         return None if arn is None else refusals.BEARER_INVALID
     if not arn:
         return refusals.PROFILE_REQUIRED
     parts = arn.split(":") if isinstance(arn, str) else []
     if len(parts) < 6 or parts[3] != call.region:
         return refusals.IMPROPERLY_FORMED
-    return None if arn == own else refusals.BEARER_INVALID
+    return None if arn in own else refusals.BEARER_INVALID
 
 
 def dotted_model(call: ChatCall) -> Refusal | None:

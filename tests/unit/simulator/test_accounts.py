@@ -13,7 +13,7 @@ def refresh(accounts: Accounts, token: str | None, *, now: float = 0.0, **more: 
     values: dict[str, Any] = {
         "kinds": ("social",),
         "client": None,
-        "region": "us-east-1",
+        "place": "us-east-1",
         "token_seconds": 3600.0,
         "rotate": True,
     }
@@ -87,7 +87,7 @@ def test_a_refused_refresh_spends_nothing(accounts: Accounts) -> None:
     client = (str(account.client_id), str(account.client_secret))
     refusals: list[tuple[dict[str, Any], str]] = [
         ({"kinds": ("social",)}, "invalid_grant"),
-        ({"region": "eu-west-1"}, "invalid_grant"),
+        ({"place": "eu-west-1"}, "invalid_grant"),
         ({"client": ("cid", "csec")}, "invalid_client"),
     ]
     for wrong, code in refusals:
