@@ -98,7 +98,6 @@ _.cache_ok
 _.process_bind_param
 
 # Stored now, read by the sign-in, usage and key rotation commands.
-_.scopes
 _.learn
 _.save_usage
 _.is_current

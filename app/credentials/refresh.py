@@ -2,7 +2,7 @@
 
 In: a credential and a way to send. Out: `Tokens`, or RefreshTokenRejected (a person must sign in again), RefreshUnclear (it was
 sent and nobody knows how it ended), RefreshFailed (nothing was changed, try later). Stores nothing and never tries twice.
-Source: protocol 1.6 and 1.7.
+Source: protocol 1.6, 1.7 and 1.11.
 """
 
 from __future__ import annotations
@@ -10,20 +10,16 @@ from __future__ import annotations
 import time
 import uuid
 from collections.abc import Callable
-from typing import Any, Protocol
+from typing import Protocol
 
-import orjson
-
-from app.credentials.credential import Credential, Tokens
+from app.credentials.credential import Credential, InvalidLogin, Tokens, check_token_endpoint
 from app.errors import RefreshFailed, RefreshTokenRejected, RefreshUnclear
 from app.kiro.endpoints import DEFAULT_REGION, ClientIdentity, HttpCall, idc_refresh_call, social_refresh_call
+from app.kiro.external_idp import external_refresh_call
+from app.kiro.oauth import is_final, read_grant, read_object, said
 from app.upstream.http import HttpAnswer, TransportFailed
 
 REFRESH_SECONDS = 60.0
-DEFAULT_EXPIRES_IN_SECONDS = 3600.0
-MAX_SAID_CHARACTERS = 200
-REJECTED_ERRORS = frozenset({"invalid_grant", "invalid_client", "unauthorized_client", "access_denied", "expired_token"})
-REJECTED_TYPES = ("UnauthorizedClientException", "ExpiredTokenException", "InvalidGrantException", "InvalidClientException")
 
 
 class Sender(Protocol):
@@ -67,65 +63,43 @@ def _idc(credential: Credential, identity: ClientIdentity) -> HttpCall:
     )
 
 
-_CALLS: dict[str, Callable[[Credential, ClientIdentity], HttpCall]] = {"social": _social, "idc": _idc}
+def _external_idp(credential: Credential, _identity: ClientIdentity) -> HttpCall:
+    endpoint = credential.token_endpoint or ""
+    try:
+        # Again, right before the token goes there: a row may be older than the list of known providers.
+        check_token_endpoint(endpoint, credential.issuer_url)
+        return external_refresh_call(
+            token_endpoint=endpoint,
+            client_id=credential.client_id or "",
+            refresh_token=credential.refresh_token or "",
+            scopes=credential.scopes,
+        )
+    except (InvalidLogin, ValueError) as error:
+        raise RefreshTokenRejected(f"The refresh token is not sent anywhere: {error}. Sign in again") from error
+
+
+_CALLS: dict[str, Callable[[Credential, ClientIdentity], HttpCall]] = {
+    "social": _social,
+    "idc": _idc,
+    "external_idp": _external_idp,
+}
 
 
 def _tokens(answer: HttpAnswer, credential: Credential, asked_at: float) -> Tokens:
-    body = _parse(answer.body)
+    body = read_object(answer.body)
     if answer.status == 200:
-        access_token = _text(body.get("accessToken"))
-        if access_token is None:
+        grant = read_grant(body)
+        if grant is None:
             # 200 without a token: the old one may be gone.
             raise RefreshUnclear("The refresh was answered without a token; the refresh token may have been consumed")
-        return Tokens(access_token, _text(body.get("refreshToken")), asked_at + _lifetime(body), _text(body.get("profileArn")))
-    said = _said(body, credential) or f"status {answer.status}"
-    if _is_final(answer.status, body):
-        raise RefreshTokenRejected(f"The refresh token is no longer accepted ({said}): sign in again")
-    raise RefreshFailed(f"The token could not be refreshed: {said}", retry_after_seconds=_retry_after(answer))
-
-
-def _parse(body: bytes) -> dict[str, Any]:
-    try:
-        parsed = orjson.loads(body)
-    except orjson.JSONDecodeError:
-        return {}
-    return parsed if isinstance(parsed, dict) else {}
-
-
-def _lifetime(body: dict[str, Any]) -> float:
-    seconds = body.get("expiresIn")
-    if isinstance(seconds, bool) or not isinstance(seconds, int | float) or seconds <= 0:
-        return DEFAULT_EXPIRES_IN_SECONDS
-    return float(seconds)
-
-
-def _is_final(status: int, body: dict[str, Any]) -> bool:
-    """Whether only a new sign-in helps."""
-    if status not in {400, 401, 403}:
-        return False
-    error_type = str(body.get("__type", "")).rpartition("#")[2]
-    message = str(body.get("message", "")).lower()
-    return (
-        str(body.get("error")) in REJECTED_ERRORS
-        or error_type in REJECTED_TYPES
-        or "invalid refresh token" in message
-        or status == 401
-    )
-
-
-def _said(body: dict[str, Any], credential: Credential) -> str:
-    """The service's own words on one line, "" when there are none; an echoed secret is taken out of them."""
-    words = (body.get(name) for name in ("error_description", "message", "error"))
-    text = next((" ".join(each.split()) for each in words if isinstance(each, str) and each.strip()), "")
-    for secret in (credential.refresh_token, credential.access_token, credential.client_secret):
-        text = text.replace(secret, "…") if secret else text
-    return text[:MAX_SAID_CHARACTERS]
+        return Tokens(grant.access_token, grant.refresh_token, asked_at + grant.expires_in_seconds, grant.profile_arn)
+    secrets = (credential.refresh_token, credential.access_token, credential.client_secret)
+    words = said(body, secrets) or f"status {answer.status}"
+    if is_final(answer.status, body):
+        raise RefreshTokenRejected(f"The refresh token is no longer accepted ({words}): sign in again")
+    raise RefreshFailed(f"The token could not be refreshed: {words}", retry_after_seconds=_retry_after(answer))
 
 
 def _retry_after(answer: HttpAnswer) -> int | None:
     text = answer.headers.get("retry-after", "").strip()
     return int(text[:6]) if text.isascii() and text.isdigit() else None
-
-
-def _text(value: Any) -> str | None:
-    return value if isinstance(value, str) and value else None

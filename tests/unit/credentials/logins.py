@@ -6,6 +6,7 @@ import itertools
 import json
 from collections.abc import Callable
 from typing import Any
+from urllib.parse import parse_qs
 
 from app.credentials.credential import Credential, Login
 from app.kiro.endpoints import ClientIdentity, HttpCall
@@ -67,7 +68,7 @@ class TokenService:
     def send(self, call: HttpCall, *, proxy_url: str | None, timeout_seconds: float) -> HttpAnswer:
         self.calls.append(call)
         self.proxies.append(proxy_url)
-        asked = json.loads(call.body or b"")["refreshToken"]
+        asked = _sent_token(call.body or b"")
         accepted = asked == self.token
         if accepted and not self.answers:
             number = next(self._numbers)
@@ -82,6 +83,13 @@ class TokenService:
             self.refused += 1
             return refused()
         return answered({"accessToken": f"aoa-{number}", "refreshToken": self.token, "expiresIn": 3600})
+
+
+def _sent_token(body: bytes) -> str:
+    """Of JSON, or of an external provider's form."""
+    if body.startswith(b"{"):
+        return str(json.loads(body)["refreshToken"])
+    return parse_qs(body.decode())["refresh_token"][0]
 
 
 def answered(body: Any, status: int = 200, **headers: str) -> HttpAnswer:

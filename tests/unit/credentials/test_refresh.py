@@ -2,12 +2,13 @@ from __future__ import annotations
 
 import json
 from typing import Any
+from urllib.parse import parse_qs
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.credentials.credential import Credential, Tokens
+from app.credentials.credential import Credential, InvalidLogin, Login, Tokens, check
 from app.credentials.refresh import refresh
 from app.errors import RefreshFailed, RefreshTokenRejected, RefreshUnclear
 from app.kiro.endpoints import HttpCall
@@ -25,6 +26,28 @@ from tests.unit.credentials.logins import (
     refused,
 )
 
+TENANT = "https://login.microsoftonline.com/0f1e2d3c-1111-4222-8333-444455556666"
+EXTERNAL = {
+    "kind": "external_idp",
+    "client_id": "cid",
+    "token_endpoint": f"{TENANT}/oauth2/v2.0/token",
+    "issuer_url": f"{TENANT}/v2.0",
+    "scopes": "api://cid/completions offline_access",
+}
+# The places a token would be taken to by a file that names them.
+EVIL_ENDPOINTS = [
+    "http://login.microsoftonline.com/t/oauth2/v2.0/token",
+    "https://evil.example/t/oauth2/v2.0/token",
+    "https://login.microsoftonline.com.evil.example/token",
+    "https://evilmicrosoftonline.com/token",
+    "https://login.microsoftonline.com@evil.example/token",
+    "https://evil.example/.microsoftonline.com",
+    "https://login.microsoftonline.com:8443/token",
+    "https://10.0.0.1/token",
+    "https://[::1]/token",
+    "//login.microsoftonline.com/token",
+    "",
+]
 IDC = {"kind": "idc", "client_id": "cid", "client_secret": "csec", "auth_region": "eu-west-1"}
 
 
@@ -147,6 +170,65 @@ def test_a_secret_that_is_echoed_stays_out_of_the_message(status: int) -> None:
     with pytest.raises(RefreshFailed) as caught:
         traded(answered({"message": f"bad: {' '.join(secrets.values())}"}, status), **{**IDC, **secrets})
     assert not [secret for secret in secrets.values() if secret in caught.value.message]
+
+
+def test_an_external_provider_is_sent_a_form() -> None:
+    tokens, call = traded(answered({"access_token": "eyJ-1", "refresh_token": "0.AX-1", "expires_in": 4500}), **EXTERNAL)
+    assert tokens == Tokens("eyJ-1", "0.AX-1", NOON + 4500, None)
+    assert call.url == EXTERNAL["token_endpoint"]
+    assert call.headers["Content-Type"] == "application/x-www-form-urlencoded"
+    assert parse_qs((call.body or b"").decode()) == {
+        "grant_type": ["refresh_token"],
+        "client_id": ["cid"],
+        "refresh_token": [refresh_token()],
+        "scope": ["api://cid/completions offline_access"],
+    }
+
+
+@pytest.mark.parametrize(
+    ("scopes", "asked"),
+    [(None, None), ("openid", ["openid offline_access"]), ("a,b, offline_access", ["a b offline_access"])],
+)
+def test_an_external_provider_is_always_asked_for_the_next_refresh_token(scopes: str | None, asked: list[str] | None) -> None:
+    _, call = traded(answered({"access_token": "eyJ"}), **{**EXTERNAL, "scopes": scopes})
+    assert parse_qs((call.body or b"").decode()).get("scope") == asked
+
+
+def test_an_external_provider_need_not_rotate() -> None:
+    tokens, _ = traded(answered({"access_token": "eyJ-1", "expires_in": 3600}), **EXTERNAL)
+    assert tokens.refresh_token is None, "the stored one stays"
+
+
+@pytest.mark.parametrize("code", ["invalid_grant", "unauthorized_client", "interaction_required"])
+def test_an_external_provider_s_refusal_is_final(code: str) -> None:
+    with pytest.raises(RefreshTokenRejected, match="AADSTS70000"):
+        traded(answered({"error": code, "error_description": "AADSTS70000: expired\r\nTrace ID: 1"}, 400), **EXTERNAL)
+
+
+@pytest.mark.parametrize("endpoint", EVIL_ENDPOINTS)
+def test_a_token_is_not_taken_to_a_stranger(endpoint: str) -> None:
+    service = TokenService()
+    login = {**EXTERNAL, "token_endpoint": endpoint}
+    with pytest.raises(RefreshTokenRejected, match="not sent anywhere"):
+        refresh(credential(**login), service, IDENTITY)
+    assert service.calls == [], "nothing was sent"
+    with pytest.raises(InvalidLogin):
+        check(Login(refresh_token=refresh_token(), **login))
+
+
+def test_a_token_is_not_taken_where_two_readers_see_two_hosts() -> None:
+    service = TokenService()
+    login = {**EXTERNAL, "token_endpoint": "https://evil.example\\.microsoftonline.com/token", "issuer_url": None}
+    with pytest.raises(RefreshTokenRejected, match="not sent anywhere"):
+        refresh(credential(**login), service, IDENTITY)
+    assert service.calls == []
+
+
+def test_a_token_is_not_taken_to_another_provider_than_the_issuer() -> None:
+    service = TokenService()
+    with pytest.raises(RefreshTokenRejected, match="the same host"):
+        refresh(credential(**{**EXTERNAL, "issuer_url": "https://acme.okta.com"}), service, IDENTITY)
+    assert service.calls == []
 
 
 def test_an_api_key_has_nothing_to_trade() -> None:
