@@ -10,7 +10,6 @@ from __future__ import annotations
 import hashlib
 import re
 from dataclasses import dataclass
-from urllib.parse import urlencode
 
 import orjson
 
@@ -25,7 +24,7 @@ _HEX32 = re.compile(r"[0-9a-fA-F]{32}")
 
 @dataclass(frozen=True, slots=True)
 class ClientIdentity:
-    """The versions in our user agents. rest_version: for the REST GETs, which have a gate of their own."""
+    """The versions in our user agents. rest_version: for usage and listings, which have a gate of their own."""
 
     kiro_version: str
     rest_version: str
@@ -68,43 +67,10 @@ def chat_call(
         "amz-sdk-invocation-id": invocation_id,
         "amz-sdk-request": "attempt=1; max=3",
         "Authorization": f"Bearer {access_token}",
-        **_token_type(kind),
+        **token_type(kind),
         "Connection": "close",
     }
-    return HttpCall("POST", f"https://q.{_checked(region)}.amazonaws.com/generateAssistantResponse", headers, body)
-
-
-def usage_call(
-    *,
-    region: str,
-    access_token: str,
-    machine_id: str,
-    identity: ClientIdentity,
-    kind: str,
-    profile_arn: str | None,
-    invocation_id: str,
-) -> HttpCall:
-    """`getUsageLimits` (protocol 1.4 and 6)."""
-    query = {"isEmailRequired": "true", "origin": "AI_EDITOR", "resourceType": "AGENTIC_REQUEST"}
-    return _rest_call("getUsageLimits", query, region, access_token, machine_id, identity, kind, profile_arn, invocation_id)
-
-
-def models_call(
-    *,
-    region: str,
-    access_token: str,
-    machine_id: str,
-    identity: ClientIdentity,
-    kind: str,
-    profile_arn: str | None,
-    invocation_id: str,
-    next_token: str | None = None,
-) -> HttpCall:
-    """`ListAvailableModels` (protocol 1.12), one page."""
-    query = {"origin": "AI_EDITOR", **({"nextToken": next_token} if next_token else {})}
-    return _rest_call(
-        "ListAvailableModels", query, region, access_token, machine_id, identity, kind, profile_arn, invocation_id
-    )
+    return HttpCall("POST", f"https://q.{checked_region(region)}.amazonaws.com/generateAssistantResponse", headers, body)
 
 
 def social_refresh_call(*, region: str, refresh_token: str, machine_id: str, identity: ClientIdentity) -> HttpCall:
@@ -116,7 +82,7 @@ def social_refresh_call(*, region: str, refresh_token: str, machine_id: str, ide
         "Accept-Encoding": "gzip, deflate",
         "Connection": "close",
     }
-    url = f"https://prod.{_checked(region)}.auth.desktop.kiro.dev/refreshToken"
+    url = f"https://prod.{checked_region(region)}.auth.desktop.kiro.dev/refreshToken"
     return HttpCall("POST", url, headers, orjson.dumps({"refreshToken": refresh_token}))
 
 
@@ -142,7 +108,7 @@ def idc_refresh_call(
         "Connection": "close",
     }
     body = {"clientId": client_id, "clientSecret": client_secret, "refreshToken": refresh_token, "grantType": "refresh_token"}
-    return HttpCall("POST", f"https://oidc.{_checked(region)}.amazonaws.com/token", headers, orjson.dumps(body))
+    return HttpCall("POST", f"https://oidc.{checked_region(region)}.amazonaws.com/token", headers, orjson.dumps(body))
 
 
 def derive_machine_id(machine_id: str | None, refresh_token: str | None, api_key: str | None = None) -> str:
@@ -184,42 +150,13 @@ def sent_profile_arn(kind: str, provider: str | None, profile_arn: str | None) -
     return BUILDER_ID_PLACEHOLDER_ARN if kind == "idc" and (provider or "BuilderId") == "BuilderId" else None
 
 
-def _checked(region: str) -> str:
+def checked_region(region: str) -> str:
     """A region is part of a host name, and tokens go there: `evil.example/` would take them elsewhere."""
     if not _REGION.fullmatch(region):
         raise ValueError(f"{region!r} is not the name of a region")
     return region
 
 
-def _token_type(kind: str) -> dict[str, str]:
+def token_type(kind: str) -> dict[str, str]:
+    """The header that says whose token it is; none for logins at AWS (protocol 1.5)."""
     return {"api_key": {"tokentype": "API_KEY"}, "external_idp": {"tokentype": "EXTERNAL_IDP"}}.get(kind, {})
-
-
-def _rest_call(
-    operation: str,
-    query: dict[str, str],
-    region: str,
-    access_token: str,
-    machine_id: str,
-    identity: ClientIdentity,
-    kind: str,
-    profile_arn: str | None,
-    invocation_id: str,
-) -> HttpCall:
-    agent = f"KiroIDE-{identity.rest_version}-{machine_id}"
-    headers = {
-        "Accept": "application/json",
-        "x-amz-user-agent": f"aws-sdk-js/1.0.0 {agent}",
-        "User-Agent": (
-            f"aws-sdk-js/1.0.0 ua/2.1 os/{identity.system_version} lang/js md/nodejs#{identity.node_version} "
-            f"api/codewhispererruntime#1.0.0 m/N,E {agent}"
-        ),
-        "amz-sdk-invocation-id": invocation_id,
-        "amz-sdk-request": "attempt=1; max=1",
-        "Authorization": f"Bearer {access_token}",
-        **_token_type(kind),
-        "Connection": "close",
-    }
-    if profile_arn:
-        query = {**query, "profileArn": profile_arn}
-    return HttpCall("GET", f"https://q.{_checked(region)}.amazonaws.com/{operation}?{urlencode(query)}", headers, None)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from urllib.parse import parse_qs, urlsplit
 
 import orjson
 import pytest
@@ -22,31 +21,6 @@ TOKEN_TYPE = {"api_key": "API_KEY", "external_idp": "EXTERNAL_IDP"}
 def chat(kind: str = "social", region: str = "us-east-1") -> HttpCall:
     return p.chat_call(
         region=region, access_token="aoaX", machine_id=MACHINE, identity=IDENTITY, kind=kind, body=b"{}", invocation_id=ID
-    )
-
-
-def usage(kind: str = "social", arn: str | None = None) -> HttpCall:
-    return p.usage_call(
-        region="us-east-1",
-        access_token="aoaX",
-        machine_id=MACHINE,
-        identity=IDENTITY,
-        kind=kind,
-        profile_arn=arn,
-        invocation_id=ID,
-    )
-
-
-def models(arn: str | None = None, next_token: str | None = None) -> HttpCall:
-    return p.models_call(
-        region="eu-central-1",
-        access_token="aoaX",
-        machine_id=MACHINE,
-        identity=IDENTITY,
-        kind="social",
-        profile_arn=arn,
-        invocation_id=ID,
-        next_token=next_token,
     )
 
 
@@ -74,28 +48,9 @@ def test_a_chat_is_sent_as_the_editor_sends_it() -> None:
     }
 
 
-def test_a_rest_call_has_its_own_version_and_user_agent() -> None:
-    call = usage()
-    assert (call.method, call.body) == ("GET", None)
-    assert call.headers == {
-        "Accept": "application/json",
-        "x-amz-user-agent": f"aws-sdk-js/1.0.0 KiroIDE-0.9.2-{MACHINE}",
-        "User-Agent": (
-            "aws-sdk-js/1.0.0 ua/2.1 os/darwin#24.6.0 lang/js md/nodejs#v22.12.0 "
-            f"api/codewhispererruntime#1.0.0 m/N,E KiroIDE-0.9.2-{MACHINE}"
-        ),
-        "amz-sdk-invocation-id": ID,
-        "amz-sdk-request": "attempt=1; max=1",
-        "Authorization": "Bearer aoaX",
-        "Connection": "close",
-    }
-    assert models().headers == call.headers
-
-
 @pytest.mark.parametrize("kind", KINDS)
 def test_the_kind_of_login_decides_the_token_type(kind: str) -> None:
-    for call in (chat(kind), usage(kind)):
-        assert call.headers.get("tokentype") == TOKEN_TYPE.get(kind)
+    assert chat(kind).headers.get("tokentype") == TOKEN_TYPE.get(kind)
 
 
 def test_a_social_refresh_is_sent_as_the_editor_sends_it() -> None:
@@ -132,28 +87,6 @@ def test_an_idc_refresh_is_json_in_camel_case() -> None:
         "amz-sdk-request": "attempt=1; max=4",
         "Connection": "close",
     }
-
-
-# -- queries --
-
-
-def query(call: HttpCall) -> dict[str, list[str]]:
-    return parse_qs(urlsplit(call.url).query, keep_blank_values=True)
-
-
-def test_the_usage_query_asks_for_the_address_and_sends_an_arn_when_there_is_one() -> None:
-    asked = {"isEmailRequired": ["true"], "origin": ["AI_EDITOR"], "resourceType": ["AGENTIC_REQUEST"]}
-    assert urlsplit(usage().url).path == "/getUsageLimits"
-    assert query(usage()) == query(usage(arn="")) == asked
-    assert query(usage(arn=ARN)) == {**asked, "profileArn": [ARN]}
-    assert usage(arn=ARN).url.endswith(
-        "&profileArn=arn%3Aaws%3Acodewhisperer%3Aeu-central-1%3A111122223333%3Aprofile%2FABCDEF123456"
-    )
-
-
-def test_the_models_query_carries_the_next_page() -> None:
-    assert models().url == "https://q.eu-central-1.amazonaws.com/ListAvailableModels?origin=AI_EDITOR"
-    assert query(models(ARN, "a b&c")) == {"origin": ["AI_EDITOR"], "nextToken": ["a b&c"], "profileArn": [ARN]}
 
 
 # -- regions and profile ARNs --
