@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 NEEDED := $(VENV)/.installed
 NEEDED_DEV := $(VENV)/.installed-dev
 
-.PHONY: help run demo install test check format lock frontend clean
+.PHONY: help run demo install test bench check format lock frontend clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -21,6 +21,9 @@ install: $(NEEDED) ## only set up .venv; the gateway is then .venv/bin/gunicorn 
 
 test: $(NEEDED_DEV) ## all tests
 	@$(BIN)/python -m pytest -n 2 --dist loadfile tests/unit tests/contract tests/integration
+
+bench: $(NEEDED_DEV) ## what a unit of work costs, against nginx relaying bytes; ARGS="--quick" is a smoke
+	@$(BIN)/python -m bench.compare $(ARGS)
 
 check: $(NEEDED_DEV) ## ruff, mypy, import contracts, unused code
 	@$(BIN)/ruff check .
