@@ -13,6 +13,7 @@ from app import blueprints, cli, storage
 from app.access.api_keys import KeyRing
 from app.attachments import Attachments
 from app.credentials.importers import sync_file
+from app.credentials.login import LoginFlows
 from app.credentials.pool import Pool
 from app.credentials.store import CredentialStore
 from app.kiro.endpoints import ClientIdentity
@@ -79,6 +80,7 @@ def create_app(config: Config) -> Flask:
         keys=keys,
         store=store,
         pool=pool,
+        logins=LoginFlows(store, http=http, identity=identity),
         relay=relay,
         ledger=ledger,
         catalogue=catalogue,

@@ -9,6 +9,7 @@ from typing import cast
 from flask import current_app
 
 from app.access.api_keys import KeyRing
+from app.credentials.login import LoginFlows
 from app.credentials.pool import Pool
 from app.credentials.store import CredentialStore
 from app.ledger import Ledger
@@ -29,6 +30,7 @@ class Services:
     keys: KeyRing
     store: CredentialStore
     pool: Pool
+    logins: LoginFlows
     relay: Relay
     ledger: Ledger
     catalogue: Callable[[], tuple[CatalogueModel, ...]]

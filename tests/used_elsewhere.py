@@ -101,7 +101,5 @@ _.process_bind_param
 _.learn
 _.save_usage
 _.is_current
-LoginFlowRow
-_.ask_at
 ClaimRow
 _.done_at
