@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import sys
-from pathlib import Path
 from typing import Any
 
 import click
 
 from app.cli.group import Group, instant, table
-from app.credentials.credential import Credential, InvalidLogin, Login, remarks
-from app.credentials.importers import Verdict, import_entries, parse_login, read_file
+from app.cli.importing import import_logins
+from app.credentials.credential import Credential, Login, remarks
+from app.credentials.importers import parse_login
 from app.credentials.lifecycle import Happening, OperatorDisabled, OperatorEnabled
 from app.credentials.scheduler import standing
 from app.credentials.store import CredentialStore
 from app.services import services
 
 credentials = Group("credentials", help="Kiro logins.")
+credentials.add_command(import_logins)
 
 # What each kind cannot do without, what it is called when it is asked for, and whether it is typed unseen.
 _NEEDED = {
@@ -98,30 +99,6 @@ def add_credential(replaced_id: int | None, **options: Any) -> None:
         click.echo(f"Note: {remark}", err=True)
 
 
-@credentials.command("import")
-@click.argument("files", metavar="FILE…", nargs=-1, required=True, type=click.Path(path_type=Path))
-@click.option("--dry-run", is_flag=True, help="Only say what would happen.")
-def import_files(files: tuple[Path, ...], *, dry_run: bool) -> None:
-    """Take over the logins of files: Kiro IDE token files, or kiro.rs credentials. Files are never written.
-
-    Of a login that a running Kiro IDE uses as well, one of the two loses its token sooner or later: sign in a second time for
-    the gateway.
-    """
-    lines: list[tuple[object, ...]] = []
-    for file in files:
-        try:
-            verdicts = import_entries(read_file(file), _store(), source=str(file.absolute()), dry_run=dry_run)
-        except InvalidLogin as error:
-            lines.append((file.name, None, None, None, None, "problem", None, error.message))
-            continue
-        lines += [_verdict_line(file, verdict, dry_run=dry_run) for verdict in verdicts]
-    if not lines:
-        raise click.ClickException("there is no entry in it")
-    click.echo(table(("FILE", "ENTRY", "NAME", "KIND", "REGION", "OUTCOME", "CREDENTIAL", "NOTE"), lines))
-    if all(line[5] == "problem" for line in lines):
-        raise click.ClickException("none of these entries can be used; the notes say what each lacks")
-
-
 @credentials.command("remove")
 @click.argument("id_", metavar="ID", type=int)
 def remove_credential(id_: int) -> None:
@@ -198,11 +175,3 @@ def _line(credential: Credential, now: float) -> tuple[object, ...]:
         "never" if credential.kind == "api_key" else instant(credential.expires_at) or "refreshed on first use",
         credential.state_reason,
     )
-
-
-def _verdict_line(file: Path, verdict: Verdict, *, dry_run: bool) -> tuple[object, ...]:
-    login, outcome = verdict.login, verdict.outcome
-    if dry_run and outcome in {"new", "replaced"}:
-        outcome = f"would be {outcome}"
-    who = (None, None, None) if login is None else (login.name, login.kind, login.auth_region)
-    return (file.name, verdict.index + 1, *who, outcome, verdict.id, verdict.note)

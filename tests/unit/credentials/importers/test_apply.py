@@ -12,14 +12,16 @@ from hypothesis import strategies as st
 from sqlalchemy import delete
 
 from app.credentials.credential import Credential, State, Tokens
-from app.credentials.importers import Entry, import_entries, read_file, sync_file
+from app.credentials.importers import Import, import_entries, read_file, read_text, sync_file
+from app.credentials.importers.apply import REGISTRATION_OVER
 from app.credentials.lifecycle import OperatorDisabled, RefreshDead
 from app.credentials.store import CredentialStore
+from app.kiro.endpoints import derive_machine_id
 from app.storage import transaction
 from app.storage.tables import CredentialRow
-from tests.unit.credentials.logins import HOUR, NOON, api_key, refresh_token
-
-BUILDER_ID_HASH = "e909a0580879b06ece1202964fbe9dda95ea4ce3"
+from tests.unit.credentials.importers.exports import TENANT, account, account_manager, ide_external_idp
+from tests.unit.credentials.importers.oddities import json_values, odd
+from tests.unit.credentials.logins import HOUR, NOON, Clock, api_key, refresh_token
 
 
 @pytest.fixture
@@ -36,157 +38,12 @@ def social_entry(name: str, **values: Any) -> dict[str, Any]:
     return {"refreshToken": refresh_token(name), "authMethod": "social", **values}
 
 
-def only(path: Path) -> Entry:
-    (entry,) = read_file(path)
-    return entry
-
-
 def sync(path: Path, content: Any, store: CredentialStore) -> list[tuple[str, int | None]]:
     return [(verdict.outcome, verdict.id) for verdict in sync_file(write(path, content), store)]
 
 
 def stored(store: CredentialStore) -> dict[int, Credential]:
     return {each.id: each for each in store.all(fresh=True)}
-
-
-# -- forms --
-
-
-def test_a_social_token_file_of_the_ide_is_read(file: Path) -> None:
-    login = only(
-        write(
-            file,
-            {
-                "accessToken": "aoa-1",
-                "refreshToken": refresh_token(),
-                "expiresAt": "2026-02-01T10:00:00.000Z",
-                "authMethod": "social",
-                "provider": "Google",
-                "profileArn": "arn:1",
-                "region": "us-east-1",
-            },
-        )
-    ).login
-    assert login is not None
-    assert (login.kind, login.provider, login.profile_arn, login.auth_region) == ("social", "Google", "arn:1", "us-east-1")
-    assert (login.access_token, login.expires_at) == ("aoa-1", 1769940000.0)
-
-
-@pytest.mark.parametrize(
-    ("entry", "registration"),
-    [
-        ({"clientIdHash": "0123abcd"}, "0123abcd"),
-        ({"client_id_hash": "0123abcd"}, "0123abcd"),
-        ({}, BUILDER_ID_HASH),
-        ({"startUrl": "https://view.awsapps.com/start"}, BUILDER_ID_HASH),
-        ({"clientIdHash": "../../0123abcd"}, "0123abcd"),
-    ],
-)
-def test_an_idc_token_file_is_joined_with_the_registration_beside_it(
-    file: Path, entry: dict[str, str], registration: str
-) -> None:
-    known = {"clientId": "cid", "clientSecret": "csec", "expiresAt": "2026-02-01T10:00:00Z"}
-    write(file.with_name(f"{registration}.json"), known)
-    login = only(write(file, {"refreshToken": refresh_token(), "authMethod": "IdC", "region": "eu-west-1", **entry})).login
-    assert login is not None
-    assert (login.kind, login.client_id, login.client_secret, login.auth_region) == ("idc", "cid", "csec", "eu-west-1")
-    assert login.client_secret_expires_at == 1769940000.0
-
-
-@pytest.mark.parametrize("content", [None, "not json", "[1]"])
-def test_an_idc_token_file_without_its_registration_says_where_that_is(file: Path, content: str | None) -> None:
-    if content is not None:
-        file.with_name(f"{BUILDER_ID_HASH}.json").write_text(content)
-    entry = only(write(file, {"refreshToken": refresh_token(), "authMethod": "IdC"}))
-    assert "clientIdHash" in (entry.problem or "")
-
-
-def test_a_kiro_rs_entry_is_read_in_full(file: Path) -> None:
-    entry = only(
-        write(
-            file,
-            {
-                "id": 4,
-                "refresh_token": f' "{refresh_token()}" ',
-                "auth_method": "builder-id",
-                "client_id": "cid",
-                "client_secret": "csec",
-                "priority": 2,
-                "region": "us-east-1",
-                "auth_region": "eu-west-1",
-                "api_region": "eu-central-1",
-                "machine_id": "ab" * 32,
-                "email": "a@example.test",
-                "subscription_title": "KIRO PRO",
-                "proxy_url": "http://proxy:8080",
-                "proxy_username": "me",
-                "proxy_password": "p@ss",
-                "disabled": True,
-            },
-        )
-    )
-    login = entry.login
-    assert login is not None
-    assert (login.kind, login.refresh_token, login.priority) == ("idc", refresh_token(), 2)
-    assert (login.auth_region, login.api_region, login.machine_id) == ("eu-west-1", "eu-central-1", "ab" * 32)
-    assert login.proxy_url == "http://me:p%40ss@proxy:8080"
-    assert (entry.disabled, entry.plan) == (True, "KIRO PRO")
-
-
-@pytest.mark.parametrize(
-    ("entry", "kind"),
-    [
-        ({"kiroApiKey": "ksk_demo"}, "api_key"),
-        ({"kiro_api_key": "ksk_demo", "authMethod": "apikey"}, "api_key"),
-        ({"refreshToken": refresh_token()}, "social"),
-        ({"refreshToken": refresh_token(), "clientId": "c", "clientSecret": "s"}, "idc"),
-        ({"refreshToken": refresh_token(), "clientId": "c", "clientSecret": "s", "authMethod": "iam"}, "idc"),
-        ({"refreshToken": refresh_token(), "clientId": "c", "clientSecret": "s", "auth": "IdC"}, "idc"),
-        ({"refreshToken": refresh_token(), "auth": "Social"}, "social"),
-    ],
-)
-def test_the_kind_is_what_the_entry_says_or_what_it_holds(file: Path, entry: dict[str, str], kind: str) -> None:
-    login = only(write(file, entry)).login
-    assert login is not None
-    assert login.kind == kind
-
-
-def test_a_file_with_a_byte_order_mark_is_read(file: Path) -> None:
-    file.write_bytes(b"\xef\xbb\xbf" + json.dumps(social_entry("a")).encode())
-    assert only(file).login is not None
-
-
-@pytest.mark.parametrize(
-    ("entry", "says"),
-    [
-        (5, "no JSON object"),
-        ({}, "refresh token is missing"),
-        ({"refreshToken": "aorAAA...ZZZ"}, "shortened"),
-        ({"refreshToken": "aor\nAAA"}, "line break"),
-        ({"refreshToken": refresh_token(), "authMethod": "external_idp"}, "not supported"),
-        ({"refreshToken": refresh_token(), "region": "evil.example/?"}, "AWS region"),
-    ],
-)
-def test_an_entry_that_cannot_be_used_says_what_it_lacks(file: Path, entry: Any, says: str) -> None:
-    assert says in (only(write(file, [entry])).problem or "")
-
-
-json_values = st.recursive(
-    st.none()
-    | st.booleans()
-    | st.integers(-(2**63), 2**64 - 1)
-    | st.floats(allow_nan=False, allow_infinity=False)
-    | st.text(max_size=8),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
-    max_leaves=6,
-)
-NAMES = (
-    "refreshToken refresh_token accessToken authMethod expiresAt region priority kiroApiKey email clientId clientSecret "
-    "clientIdHash startUrl proxyUrl proxyUsername machineId disabled"
-)
-odd = st.dictionaries(
-    st.sampled_from(NAMES.split()), json_values | st.just("A" * 120) | st.sampled_from(["idc", "social", "ksk_x"])
-)
 
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=60, deadline=None)
@@ -255,7 +112,73 @@ def test_an_entry_disabled_in_the_file_is_stored_disabled(store: CredentialStore
     assert stored(store)[1].state is State.DISABLED
 
 
+@pytest.mark.parametrize("status", ["error", "suspended"])
+def test_an_account_that_is_out_of_use_is_stored_disabled_and_said_so(store: CredentialStore, file: Path, status: str) -> None:
+    (verdict,) = sync_file(write(file, account_manager(account(status=status))), store)
+    assert (verdict.outcome, stored(store)[1].state) == ("new", State.DISABLED)
+    assert f"comes in disabled ({status} in the file it came from)" in (verdict.note or "")
+    assert stored(store)[1].state_reason == f"{status} in the file it came from"
+
+
+@pytest.mark.parametrize(("expires_at", "kept"), [(NOON - 1, False), (NOON + 30, False), (NOON + HOUR, True), (None, True)])
+def test_an_access_token_that_is_over_is_not_kept(
+    store: CredentialStore, file: Path, clock: Clock, expires_at: float | None, kept: bool
+) -> None:
+    write(file, social_entry("a", accessToken="aoa-1", expiresAt=expires_at))
+    Import(store, clock=clock).take(read_file(file), str(file))
+    assert stored(store)[1].access_token == ("aoa-1" if kept else None)
+    assert stored(store)[1].refresh_token == refresh_token("a")
+
+
+def test_a_registration_that_has_run_out_is_said(store: CredentialStore, file: Path, clock: Clock) -> None:
+    registered = {"clientId": "c", "clientSecret": "s", "clientSecretExpiresAt": NOON - 1}
+    (verdict,) = Import(store, clock=clock).take(
+        read_file(write(file, social_entry("a", **registered, authMethod="idc"))), None
+    )
+    assert (verdict.outcome, verdict.note) == ("new", REGISTRATION_OVER)
+
+
+def test_a_machine_id_is_kept_when_it_is_one(store: CredentialStore, file: Path) -> None:
+    sync(file, [social_entry("a", machineId="AB" * 16), social_entry("b", machineId="not one")], store)
+    assert stored(store)[1].machine_id == "AB" * 32
+    assert stored(store)[2].machine_id == derive_machine_id(None, refresh_token("b"))
+
+
+def test_a_login_of_an_external_provider_is_stored_in_full(store: CredentialStore, file: Path) -> None:
+    sync(file, [ide_external_idp()], store)
+    login = stored(store)[1]
+    assert (login.kind, login.token_endpoint, login.issuer_url) == (
+        "external_idp",
+        f"{TENANT}/oauth2/v2.0/token",
+        f"{TENANT}/v2.0",
+    )
+    assert (login.scopes, login.client_id) == (ide_external_idp()["scopes"], "cid-a")
+
+
+# -- what was pasted --
+
+
+def test_what_was_pasted_replaces_nothing(store: CredentialStore) -> None:
+    for name in "ab":
+        import_entries(read_text(refresh_token(name)), store, source=None)
+    (verdict,) = import_entries(read_text(refresh_token("a")), store, source=None)
+    assert (verdict.outcome, verdict.id) == ("known", 1)
+    assert [each.refresh_token for each in stored(store).values()] == [refresh_token("a"), refresh_token("b")]
+
+
+def test_what_was_pasted_leaves_a_login_at_its_place_in_a_file(store: CredentialStore, file: Path) -> None:
+    sync(file, [social_entry("a")], store)
+    import_entries(read_text(refresh_token("a")), store, source=None)
+    assert sync(file, [social_entry("b")], store) == [("replaced", 1)]
+
+
 # -- again --
+
+
+def test_a_changed_entry_that_is_out_of_use_stays_so(store: CredentialStore, file: Path) -> None:
+    sync(file, [social_entry("old")], store)
+    assert sync(file, [social_entry("new", disabled=True)], store) == [("replaced", 1)]
+    assert (stored(store)[1].refresh_token, stored(store)[1].state) == (refresh_token("new"), State.DISABLED)
 
 
 @pytest.mark.parametrize("who", [{}, {"email": "a@example.test"}])
@@ -369,3 +292,39 @@ def test_a_dry_run_says_what_would_happen_and_stores_nothing(store: CredentialSt
     verdicts = import_entries(entries, store, source=str(file.absolute()), dry_run=True)
     assert [(verdict.outcome, verdict.id) for verdict in verdicts] == [("replaced", 1), ("known", 2), ("new", None)]
     assert [each.refresh_token for each in store.all(fresh=True)] == [refresh_token("a"), refresh_token("b")]
+
+
+@pytest.mark.parametrize("dry_run", [True, False])
+def test_a_login_that_stands_twice_is_said_to_be_the_same_as_which(store: CredentialStore, file: Path, dry_run: bool) -> None:
+    entries = read_file(write(file, [social_entry("a"), social_entry("b"), social_entry("a")]))
+    imports = Import(store, dry_run=dry_run)
+    first, _, third = imports.take(entries, str(file))
+    assert (first.outcome, third.outcome, third.same_as, third.id) == ("new", "known", 0, first.id)
+    assert third.note == "it is the same login as entry 1"
+    (elsewhere,) = imports.take(read_text(refresh_token("b")), None)
+    assert (elsewhere.outcome, elsewhere.same_as) == ("known", None)
+    assert elsewhere.note == "it is the same login as entry 2 of kiro-auth-token.json"
+
+
+def test_no_verdict_shows_a_secret(store: CredentialStore, file: Path, caplog: pytest.LogCaptureFixture) -> None:
+    secrets = {
+        name: f"{name}-" + "z" * 120 for name in ("accessToken", "refreshToken", "clientSecret", "kiroApiKey", "proxyPassword")
+    }
+    beside: list[dict[str, Any]] = [
+        {},
+        {"authMethod": "idc", "clientId": "c"},
+        {"authMethod": "nonsense"},
+        {"authMethod": "api_key", "region": "mars"},
+        {"expiresAt": 0, "clientId": "c", "proxyUrl": "http://proxy:1", "proxyUsername": "me"},
+        {"proxyUrl": "ftp://proxy", "proxyUsername": "me"},
+        ide_external_idp(tokenEndpoint="https://evil.example/token"),
+        {"status": "error", "refreshToken": secrets["refreshToken"] + "..."},
+        {"refreshToken": secrets["refreshToken"] + "\n"},
+        {"refreshToken": secrets["refreshToken"] + "\nx"},
+    ]
+    entries = [{**secrets, **values} for values in beside]
+    with caplog.at_level(logging.DEBUG, "app"):
+        verdicts = [*sync_file(write(file, entries), store), *sync_file(write(file, [*entries, entries[0]]), store)]
+    assert {verdict.outcome for verdict in verdicts} == {"new", "known", "problem"}
+    for shown in (repr(verdicts), caplog.text):
+        assert not any("z" * 20 in line for line in shown.splitlines())
