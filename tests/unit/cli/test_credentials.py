@@ -1,7 +1,5 @@
 from __future__ import annotations
 
-import json
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -132,37 +130,6 @@ def test_the_list_says_how_each_stands_and_never_shows_a_token(run: Run, service
     assert "never" in key
     for secret in (refresh_token("a"), refresh_token("b"), KEY, "aoa-secret", "csec-secret"):
         assert secret not in output
-
-
-def test_an_import_prints_a_verdict_per_entry(run: Run, services: Services, tmp_path: Path) -> None:
-    one, two = tmp_path / "one.json", tmp_path / "two.json"
-    one.write_text(json.dumps([{"refreshToken": refresh_token("a"), "email": "a@example.test"}, {"refreshToken": "aor..."}]))
-    two.write_text(json.dumps({"kiroApiKey": KEY}))
-    result = run("credentials", "import", str(one), str(two), str(tmp_path / "three.json"))
-    assert result.exit_code == 0
-    _, first, second, third, fourth = result.stdout.splitlines()
-    assert first.split() == ["one.json", "1", "a@example.test", "social", "us-east-1", "new", "1"]
-    assert second.startswith("one.json")
-    assert "shortened" in second
-    assert third.split()[-2:] == ["new", "2"]
-    assert "three.json cannot be read" in fourth
-    assert refresh_token("a") not in result.output
-    assert len(stored(services)) == 2
-
-
-def test_a_dry_run_says_what_would_be_and_stores_nothing(run: Run, services: Services, tmp_path: Path) -> None:
-    file = tmp_path / "one.json"
-    file.write_text(json.dumps({"refreshToken": refresh_token()}))
-    assert "would be new" in run("credentials", "import", str(file), "--dry-run").output
-    assert stored(services) == {}
-
-
-def test_an_import_that_brings_nothing_fails_and_says_why(run: Run, tmp_path: Path) -> None:
-    file = tmp_path / "one.json"
-    file.write_text("not json")
-    result = run("credentials", "import", str(file))
-    assert "is not JSON" in result.stdout
-    assert "notes" in one_line(result)
 
 
 def test_a_credential_is_disabled_enabled_and_removed(run: Run, services: Services) -> None:
