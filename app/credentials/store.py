@@ -179,6 +179,8 @@ class CredentialStore:
             if login.profile_arn or place != (row.kind, row.start_url, row.auth_region):
                 row.profile_arn = login.profile_arn  # of another directory the old one would be refused
                 row.learned = {}
+            # Who signs in again may act for a profile since.
+            row.learned = {name: found for name, found in (row.learned or {}).items() if name != "profile"}
             row.import_fingerprint = login.fingerprint
             row.version += 1
             row.lease_owner = row.lease_until = row.attempt_at = None
@@ -225,6 +227,22 @@ class CredentialStore:
                 return
             row.learned = {**(row.learned or {}), **found}
         self._changed()
+
+    def save_profile(self, before: Credential, arn: str) -> Credential | None:
+        """Store the profile that was found for a login, and how the credential stands then; None when it is gone.
+
+        An ARN or a new sign-in that came while it was looked for stays.
+        """
+        with transaction() as session:
+            row = session.get(CredentialRow, before.id, with_for_update=True)
+            if row is None:
+                return None
+            if row.import_fingerprint == before.import_fingerprint and not row.profile_arn:
+                row.profile_arn = arn
+                row.updated_at = self._clock()
+            stored = _from_row(row)
+        self._changed()
+        return stored
 
     def save_usage(self, id_: int, values: Mapping[str, Any]) -> None:
         """Store what a look at the account brought: columns of `Credential`, a None keeps what is there."""
