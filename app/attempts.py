@@ -2,7 +2,7 @@
 
 In: a request document and the pool. Out: an open `Answer` whose first event has arrived, or the error the client is told.
 At most 3 attempts per credential and min(3 × usable credentials, 9) per request (settings); a token that is refused is
-refreshed once; a profile ARN that is refused is tried in its other form once. Refuses to know what an event means.
+refreshed once; a host or profile ARN that is refused is tried in its other form once. Refuses to know what an event means.
 """
 
 from __future__ import annotations
@@ -11,12 +11,16 @@ import random
 import time
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import replace
 
+from app.credentials.credential import Credential
 from app.credentials.pool import Lease, Pool
+from app.credentials.scheduler import ANY, Wanted
 from app.errors import (
     AccountSuspended,
     AllCoolingDown,
     AllExhausted,
+    AtCapacity,
     GatewayError,
     NoUsableCredential,
     ProfileRequired,
@@ -28,18 +32,21 @@ from app.errors import (
     UpstreamError,
     UpstreamRefused,
 )
-from app.kiro.endpoints import BUILDER_ID_PLACEHOLDER_ARN, sent_profile_arn
 from app.kiro.failures import PROMPT_TOO_LONG
 from app.kiro.request import KiroRequest
+from app.kiro.routes import HOST_GONE, Route, first_route, is_placeholder, other_arn, other_host
 from app.ledger import Attempt
 from app.settings import Settings
 from app.translate.ladder import next_document, repeat
 from app.translate.preflight import advice
 from app.translate.tools import ToolNames
 from app.upstream.client import Answer, ChatClient
+from app.upstream.http import HostUnknown
 
 INVALID_MODEL_ID = "INVALID_MODEL_ID"
 EDGE_TIMEOUT = 524
+# How often and how long to wait for a credential that answers as many requests as it may.
+ROOM_WAITS, ROOM_SECONDS = 50, 0.1
 LEAVES_CREDENTIAL = (Throttled, QuotaExhausted, AccountSuspended, TokenRejected, RefreshFailed, ProfileRequired)
 
 
@@ -47,8 +54,8 @@ class Attempts:
     """All attempts of one request.
 
     log: one entry per attempt, for the request record. changes: what was changed about a document that was refused.
-    input_tokens, context_tokens: estimate and limit, for the message of an over-long prompt. tool_names: for the client's
-    names of tools in the error of a refusal.
+    wanted: what the choice of a credential goes by. input_tokens, context_tokens: estimate and limit, for the message of an
+    over-long prompt. tool_names: for the client's names of tools in the error of a refusal.
     """
 
     def __init__(
@@ -58,6 +65,7 @@ class Attempts:
         request: KiroRequest,
         settings: Settings,
         *,
+        wanted: Wanted = ANY,
         input_tokens: int,
         context_tokens: int,
         tool_names: ToolNames | None = None,
@@ -69,6 +77,7 @@ class Attempts:
         self._client = client
         self._request = request
         self._settings = settings
+        self._wanted = wanted
         self._numbers = (input_tokens, context_tokens)
         self._tool_names = tool_names
         self._sleep = sleep
@@ -79,7 +88,9 @@ class Attempts:
         self._excluded: set[int] = set()
         self._renewed: set[int] = set()
         self._renew: Lease | None = None
-        self._other_arn: set[int] = set()
+        self._routes: dict[int, Route] = {}
+        self._tried_routes: set[tuple[int, Route]] = set()
+        self._waits_for_room = 0
         self._model_refused = False
         self._last_error: GatewayError | None = None
 
@@ -99,7 +110,7 @@ class Attempts:
                 return self._client.open(
                     lease.credential,
                     self._request,
-                    profile_arn=self._profile_arn(lease),
+                    route=self._route(lease.credential),
                     first_event_seconds=self._settings.first_event_seconds,
                 )
             except GatewayError as error:
@@ -122,8 +133,8 @@ class Attempts:
         if isinstance(error, TokenRejected) and id_ not in self._renewed and lease.credential.kind != "api_key":
             self._renewed.add(id_)
             self._renew = lease
-        elif id_ not in self._other_arn and (isinstance(error, ProfileRequired) or self._placeholder_refused(lease, error)):
-            self._other_arn.add(id_)
+        elif (route := self._other_route(lease.credential, error)) is not None:
+            self._routes[id_] = route
         else:
             self._pool.fail(lease, error)
             if isinstance(error, LEAVES_CREDENTIAL) or self._tries[id_] >= self._settings.max_attempts_per_credential:
@@ -148,8 +159,10 @@ class Attempts:
 
     def succeeded(self) -> None:
         """The last attempt's answer was passed on whole."""
-        assert self._lease is not None
-        self._pool.succeed(self._note(None))
+        lease = self._note(None)
+        self._pool.succeed(lease)
+        if (route := self._routes.get(lease.credential.id)) is not None:
+            self._pool.learn(lease, route.learned())
 
     def abandoned(self) -> None:
         """The request ended for another reason than the credential; does nothing when no attempt is open."""
@@ -178,7 +191,14 @@ class Attempts:
             if self._renew is not None:
                 lease, self._renew = self._renew, None
                 return self._pool.renew(lease)
-            return self._pool.lend(frozenset(self._excluded))
+            return self._pool.lend(replace(self._wanted, excluded=frozenset(self._excluded)))
+        except AtCapacity:
+            # Requests end all the time: a short wait saves the client a round.
+            if self._waits_for_room >= ROOM_WAITS:
+                raise
+            self._waits_for_room += 1
+            self._sleep(ROOM_SECONDS)
+            return None
         except RefreshFailed as error:
             id_ = error.credential_id
             self.log.append(
@@ -202,27 +222,39 @@ class Attempts:
                 raise
             raise self._last_error from error
 
-    def _profile_arn(self, lease: Lease) -> str | None:
-        """Real ARN, the fixed social one, or the Builder ID placeholder; the other form after a refusal."""
-        credential = lease.credential
-        arn = sent_profile_arn(credential.kind, credential.provider, credential.profile_arn)
-        if credential.id not in self._other_arn:
-            return arn
-        return BUILDER_ID_PLACEHOLDER_ARN if arn is None else None
+    def _route(self, credential: Credential) -> Route:
+        """The way this credential's chat goes: the one that worked before, or the other one after a refusal."""
+        route = self._routes.get(credential.id)
+        if route is None:
+            hosts = self._settings.upstream_hosts
+            route = first_route(credential.kind, credential.provider, credential.profile_arn, credential.learned, hosts)
+        self._tried_routes.add((credential.id, route))
+        return route
 
-    def _placeholder_refused(self, lease: Lease, error: GatewayError) -> bool:
-        """A fresh token that is refused together with the placeholder ARN is sent once without it. Source: protocol 1.8."""
-        return isinstance(error, TokenRejected) and self._profile_arn(lease) == BUILDER_ID_PLACEHOLDER_ARN
+    def _other_route(self, credential: Credential, error: GatewayError) -> Route | None:
+        """Another way for the same credential that may help against this error and was not tried; None when there is none.
+
+        A fresh token that is refused together with the placeholder ARN is sent once without it. Source: protocol 1.8.
+        """
+        route, login = self._route(credential), (credential.kind, credential.provider, credential.profile_arn)
+        other: Route | None = None
+        if isinstance(error, ProfileRequired) or (isinstance(error, TokenRejected) and is_placeholder(route.profile_arn)):
+            other = other_arn(route, *login)
+        elif isinstance(error, HostUnknown) or (isinstance(error, UpstreamError) and error.upstream_status in HOST_GONE):
+            other = other_host(route, *login, self._settings.upstream_hosts)
+        return None if other is None or (credential.id, other) in self._tried_routes else other
 
     def _note(self, error: GatewayError | None, *, status: str = "ok") -> Lease:
         lease = self._lease
         assert lease is not None, "an attempt is noted once"
         self._lease = None
+        self._pool.give_back(lease)
+        route = self._routes.get(lease.credential.id)
         self.log.append(
             Attempt(
                 credential_id=lease.credential.id,
                 credential_label=lease.credential.name,
-                why=lease.reason,
+                why=lease.reason if route is None else f"{lease.reason}, {route}",
                 status=status if error is None else type(error).__name__,
                 reason=None if error is None else error.message,
                 ms=_milliseconds(self._began_at),

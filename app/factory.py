@@ -15,6 +15,7 @@ from app.attachments import Attachments
 from app.credentials.importers import sync_file
 from app.credentials.login import LoginFlows
 from app.credentials.pool import Pool
+from app.credentials.scheduler import Policy
 from app.credentials.store import CredentialStore
 from app.kiro.endpoints import ClientIdentity
 from app.ledger import Ledger
@@ -59,7 +60,11 @@ def create_app(config: Config) -> Flask:
             node_version=current.node_version,
         )
 
-    pool = Pool(store, http=http, identity=identity)
+    def policy() -> Policy:
+        current = settings.current()
+        return Policy(current.scheduling_mode, current.min_usage_threshold, config.web_concurrency)
+
+    pool = Pool(store, http=http, identity=identity, policy=policy)
     ledger = Ledger()
 
     def catalogue() -> tuple[CatalogueModel, ...]:

@@ -14,13 +14,13 @@ from dataclasses import asdict, dataclass, field, fields
 from decimal import Decimal
 from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import select, update
 from sqlalchemy.exc import SQLAlchemyError
 
 from app.errors import StorageUnavailable
 from app.runtime.tasks import Task, spawn
 from app.storage import reading, transaction
-from app.storage.tables import RequestRow
+from app.storage.tables import CredentialRow, RequestRow
 
 log = logging.getLogger(__name__)
 
@@ -137,6 +137,23 @@ class Ledger:
     def _write(self, batch: list[RequestRecord]) -> None:
         with transaction() as session:
             session.add_all([_to_row(record) for record in batch])
+            for id_, (times, last_at) in _served(batch).items():
+                session.execute(
+                    update(CredentialRow)
+                    .where(CredentialRow.id == id_)
+                    .values(success_count=CredentialRow.success_count + times, last_used_at=last_at)
+                )
+
+
+def _served(batch: list[RequestRecord]) -> dict[int, tuple[int, float]]:
+    """What each credential answered: how often, and when last. In the order of ids: two writers never wait crosswise."""
+    served: dict[int, tuple[int, float]] = {}
+    for record in batch:
+        for attempt in record.attempts:
+            if attempt.status == "ok" and attempt.credential_id is not None:
+                times, last_at = served.get(attempt.credential_id, (0, 0.0))
+                served[attempt.credential_id] = times + 1, max(last_at, record.at)
+    return dict(sorted(served.items()))
 
 
 def _to_row(record: RequestRecord) -> RequestRow:

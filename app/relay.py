@@ -28,13 +28,14 @@ from app.anthropic.request import MessageRequest
 from app.attachments import Attachments
 from app.attempts import Attempts
 from app.credentials.pool import Pool
+from app.credentials.scheduler import Wanted
 from app.errors import AtCapacity, GatewayError, UpstreamError, UpstreamUnavailable
 from app.kiro.events import KiroEvent
 from app.ledger import Ledger, RequestRecord
 from app.runtime.sockets import Signal, StreamWatch, monotonic
 from app.runtime.tasks import Task, spawn
 from app.settings import Settings
-from app.translate.conversation import conversation_ids
+from app.translate.conversation import conversation_ids, names_session
 from app.translate.limits import check_limits
 from app.translate.models import CatalogueModel, resolve
 from app.translate.request import translate_request
@@ -133,6 +134,11 @@ class Relay:
             self._client,
             translation.kiro,
             settings,
+            wanted=Wanted(
+                model=model.used,
+                session=conversation_id,
+                begins=len(request.messages) == 1 and not names_session(request, call.session),
+            ),
             input_tokens=translation.input_tokens,
             context_tokens=model.context_tokens,
             tool_names=translation.tool_names,

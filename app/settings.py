@@ -80,6 +80,15 @@ def _count(low: int, high: int) -> Callable[[str], int]:
     return parse
 
 
+def _one_of(*words: str) -> Callable[[str], str]:
+    def parse(text: str) -> str:
+        if text.lower() not in words:
+            raise ValueError(f"must be one of {', '.join(words)}")
+        return text.lower()
+
+    return parse
+
+
 def _switch(text: str) -> bool:
     if text.lower() not in ("on", "off", "true", "false"):
         raise ValueError("must be on or off")
@@ -94,6 +103,19 @@ SETTINGS: tuple[Setting, ...] = (
     Setting("system_version", "darwin#24.6.0", _header_text, "Operating system in our user agent"),
     Setting("node_version", "v22.12.0", _header_text, "Node version in our user agent"),
     Setting("proxy_url", None, _optional_url("http", "https", "socks5", "socks5h"), "Proxy for upstream calls", secret=True),
+    Setting(
+        "upstream_hosts",
+        "auto",
+        _one_of("q", "runtime", "auto"),
+        "Hosts chats go to: q.*.amazonaws.com, runtime.*.kiro.dev, or the first until it is seen to be gone",
+    ),
+    Setting(
+        "scheduling_mode",
+        "fixed",
+        _one_of("fixed", "auto"),
+        "fixed: by priority; auto: spread by credits left, sessions stay where they are",
+    ),
+    Setting("min_usage_threshold", 5.0, _number(0, 1_000_000), "A credential with fewer credits left is left alone"),
     Setting("first_ping_seconds", 5.0, _number(0.5, 60), "How long a stream's status is held back for early errors"),
     Setting("ping_seconds", 10.0, _number(0.5, 15), "Silence after which a stream gets a ping"),
     Setting("first_event_seconds", 120.0, _number(1, 720), "How long an attempt may take to its first event"),
@@ -118,6 +140,9 @@ class Settings:
     system_version: str
     node_version: str
     proxy_url: str | None
+    upstream_hosts: str
+    scheduling_mode: str
+    min_usage_threshold: float
     first_ping_seconds: float
     ping_seconds: float
     first_event_seconds: float

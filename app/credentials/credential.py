@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -22,6 +23,8 @@ from app.errors import GatewayError
 KINDS = ("social", "idc", "external_idp", "api_key")
 EXPIRING_SECONDS = 600.0
 EXPIRED_SECONDS = 60.0
+# Logins that were imported together would all be refreshed in the same second, in each worker.
+JITTER_SECONDS = 120
 USUAL_REFRESH_TOKEN_CHARACTERS = 100
 PROXY_SCHEMES = ("http://", "https://", "socks5://", "socks5h://")
 # Entra ID and Okta in their clouds; a file that names another host would take the token there.
@@ -146,6 +149,8 @@ class Credential(Login):
     usage_at: float | None = None
     next_reset_at: float | None = None
     usage: Mapping[str, Any] | None = None
+    success_count: int = 0
+    last_used_at: float | None = None
     learned: Mapping[str, str] = field(default_factory=dict)
 
     def __repr__(self) -> str:
@@ -161,7 +166,8 @@ class Credential(Login):
             return Freshness.FRESH
         if not self.access_token or self.expires_at is None or self.expires_at <= now + EXPIRED_SECONDS:
             return Freshness.EXPIRED
-        return Freshness.EXPIRING if self.expires_at <= now + EXPIRING_SECONDS else Freshness.FRESH
+        early = EXPIRING_SECONDS + zlib.crc32(f"{self.id}.{self.version}".encode()) % JITTER_SECONDS
+        return Freshness.EXPIRING if self.expires_at <= now + early else Freshness.FRESH
 
 
 @dataclass(frozen=True, slots=True, repr=False)

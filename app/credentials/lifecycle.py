@@ -1,7 +1,7 @@
 """How a credential's state moves: a table, pure and total.
 
     READY ──throttled / failed × 3──▶ COOLING_DOWN(until) ──now ≥ until──▶ READY
-    READY ──quota used up──────────▶ EXHAUSTED(until)     ──now ≥ until──▶ READY
+    READY ──quota used up──────────▶ EXHAUSTED(until)     ──now ≥ until, or credits seen again──▶ READY
     any   ──refresh token dead─────▶ REJECTED             ──signed in again──▶ READY
     any   ──account locked─────────▶ SUSPENDED            ──operator──▶ READY
     any   ──refresh ended unclear──▶ UNCERTAIN(until)     ──worked──▶ READY, ──refused──▶ REJECTED
@@ -31,6 +31,7 @@ __all__ = [
     "Health",
     "OperatorDisabled",
     "OperatorEnabled",
+    "QuotaReturned",
     "QuotaUsedUp",
     "RefreshDead",
     "RefreshPostponed",
@@ -103,6 +104,11 @@ class QuotaUsedUp:
 
 
 @dataclass(frozen=True, slots=True)
+class QuotaReturned:
+    """A look at the account shows credits again: a new plan, a bonus, an early reset."""
+
+
+@dataclass(frozen=True, slots=True)
 class AccountLocked:
     """Kiro suspended the account."""
 
@@ -164,6 +170,7 @@ Happening = (
     | Failed
     | Throttled
     | QuotaUsedUp
+    | QuotaReturned
     | AccountLocked
     | RefreshWorked
     | RefreshPostponed
@@ -301,6 +308,7 @@ _MOVES: Mapping[type[Any], Mapping[State, _Move]] = {
     Failed: _from(_fail, _READY),
     Throttled: {_READY: _throttle, _COOLING: _throttle_more},
     QuotaUsedUp: _from(_exhaust, _READY, _COOLING, _EXHAUSTED),
+    QuotaReturned: _from(_ready, _EXHAUSTED),
     AccountLocked: _from(_suspend, _READY, _COOLING, _EXHAUSTED, _REJECTED, _UNCERTAIN),
     RefreshWorked: _from(_ready, _UNCERTAIN, _REJECTED),
     RefreshPostponed: {**_from(_postpone, _READY, _COOLING), _UNCERTAIN: _doubt_longer},

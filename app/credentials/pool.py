@@ -21,7 +21,7 @@ from app.credentials import lifecycle
 from app.credentials.credential import Credential, Freshness, State, Tokens
 from app.credentials.lifecycle import Happening, Health, advance, next_reset, refreshable, usable
 from app.credentials.refresh import Sender, refresh
-from app.credentials.scheduler import choose, standing
+from app.credentials.scheduler import ANY, Choice, Load, Policy, Wanted, choose, standing
 from app.credentials.store import LEASE_SECONDS, Claim, CredentialStore
 from app.errors import (
     AccountSuspended,
@@ -52,7 +52,7 @@ EARLY_AGAIN_SECONDS = 30.0
 
 @dataclass(frozen=True, slots=True)
 class Lease:
-    """A credential with a usable access token, for one attempt. reason: why this one."""
+    """A credential with a usable access token, for one attempt; `Pool.give_back` ends it. reason: why this one."""
 
     credential: Credential
     reason: str
@@ -61,7 +61,7 @@ class Lease:
 class Pool:
     """One object per process.
 
-    clock: epoch seconds. start: runs a function beside its caller and lets others wait for it.
+    policy: how to choose. clock: epoch seconds. start: runs a function beside its caller and lets others wait for it.
     """
 
     def __init__(
@@ -70,12 +70,15 @@ class Pool:
         *,
         http: Sender,
         identity: Callable[[], ClientIdentity],
+        policy: Callable[[], Policy] = Policy,
         clock: Callable[[], float] = time.time,
         start: Callable[[Callable[[], Credential]], Task[Credential]] = spawn,
     ) -> None:
         self._store = store
         self._http = http
         self._identity = identity
+        self._policy = policy
+        self._load = Load()
         self._clock = clock
         self._start = start
         self._owner = f"{os.uname().nodename}:{os.getpid()}:{uuid.uuid4().hex[:8]}"
@@ -87,14 +90,21 @@ class Pool:
         now = self._clock()
         return sum(usable(each, now) for each in self._store.all())
 
-    def lend(self, excluded: frozenset[int] = frozenset()) -> Lease:
-        """Choose a credential and see that its token can be used.
+    def lend(self, wanted: Wanted = ANY) -> Lease:
+        """Choose a credential and see that its token can be used; the lease counts until it is given back.
 
-        Raises NoUsableCredential, AllCoolingDown, AllExhausted, or RefreshFailed (with `credential_id`).
+        Raises NoUsableCredential, AllCoolingDown, AllExhausted, AtCapacity, or RefreshFailed (with `credential_id`).
         """
-        now = self._clock()
-        choice = choose(self._store.all(), now=now, excluded=excluded)
-        credential = choice.credential
+        choice = choose(self._store.all(), wanted, now=self._clock(), policy=self._policy(), load=self._load)
+        self._load.took(choice, wanted)  # before any wait: who chooses meanwhile has to see it
+        try:
+            return self._with_token(choice)
+        except BaseException:
+            self._load.ended(choice.credential.id)
+            raise
+
+    def _with_token(self, choice: Choice) -> Lease:
+        credential, now = choice.credential, self._clock()
         freshness = credential.freshness(now)
         if freshness is Freshness.EXPIRED:
             return Lease(self._refreshed(credential), f"{choice.reason}, token refreshed")
@@ -102,16 +112,33 @@ class Pool:
             self._refresh_task(credential)
         return Lease(credential, choice.reason)
 
+    def give_back(self, lease: Lease) -> None:
+        """The attempt is over, however it ended."""
+        self._load.ended(lease.credential.id)
+
+    def fresh(self, credential: Credential) -> Credential:
+        """This very credential with a token that can be used, for what is not a request: a look at its usage, a check.
+
+        Raises RefreshFailed when there is none to be had.
+        """
+        now = self._clock()
+        if credential.freshness(now) is not Freshness.EXPIRED:
+            return credential
+        return self._refreshed(credential)
+
     def renew(self, lease: Lease) -> Lease:
         """New tokens for a credential whose access token was refused; RefreshFailed when there are none."""
         refused = lease.credential
         stored, now = self._store.get(refused.id), self._clock()
         if stored is not None and stored.version != refused.version and usable(stored, now):
             if stored.freshness(now) is not Freshness.EXPIRED:
+                self._load.began(stored.id)
                 return Lease(stored, "token renewed by another request")
             refused = stored
         try:
-            return Lease(self._refreshed(refused), "token refused, refreshed")
+            lease = Lease(self._refreshed(refused), "token refused, refreshed")
+            self._load.began(refused.id)
+            return lease
         except RefreshFailed as error:
             # By its date the token is still good: nothing else would keep the next request from it.
             self._happened(refused.id, lifecycle.Failed(error.message))
@@ -128,6 +155,13 @@ class Pool:
         happening = self._meaning(lease.credential, error)
         if happening is not None:
             self._happened(lease.credential.id, happening)
+
+    def learn(self, lease: Lease, found: dict[str, str]) -> None:
+        """Remember what works upstream for a credential; a database that is away must not fail the request."""
+        try:
+            self._store.learn(lease.credential.id, **found)
+        except StorageUnavailable:
+            log.error("what works for credential %d could not be stored", lease.credential.id)
 
     def join_refreshes(self, timeout_seconds: float) -> None:
         """Wait for refreshes in flight: a rotated token that is not saved is lost."""

@@ -1,47 +1,234 @@
 """Which credential serves next, and why that one.
 
-In: all credentials, the time, and those this request will not ask again. Out: a choice with its reason in words, or one of the
-four errors that say why there is none. Pure. The order is fixed: lowest priority number first, then the oldest.
+In: all credentials, the time, what the request wants, the policy in force and what this process has under way. Out: a choice
+with its reason in words, or the error that says why there is none. `choose` is pure; `Load` is what a process remembers between
+two choices.
+
+`fixed` takes the lowest priority number, then the oldest. `auto` spreads: each credential's share grows with the credits it has
+left in its period, requests under way count, and a client's session stays where it was answered until that one cannot serve.
+Two workers agree on where a session starts, because that is a hash of it, weighted by the credits the database says are left.
+Source: protocol 7; start-time fair queueing for the spread, weighted rendezvous hashing for the sessions.
 """
 
 from __future__ import annotations
 
+import hashlib
 import math
+from collections import OrderedDict
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
 from app.credentials.credential import Credential, State
 from app.credentials.lifecycle import Health, Waited, advance, usable
-from app.errors import AllCoolingDown, AllExhausted, GatewayError, NoUsableCredential
+from app.errors import AllCoolingDown, AllExhausted, AtCapacity, GatewayError, NoUsableCredential
 
 LONGEST_RETRY_AFTER_SECONDS = 120
+FIXED, AUTO = "fixed", "auto"
+# So many requests at once are what one person's agents send; `auto` prefers a credential with fewer. `max_concurrent` forbids.
+POLITE_CONCURRENCY = 8
+MAX_PINS = 10_000
+SMALLEST_WEIGHT = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What a request asks of the choice.
+
+    model: Kiro's model id. session: whose next request should meet the same credential. begins: the session was made up for a
+    conversation that only starts, so that nothing is lost by starting it anywhere. excluded: ids not to be asked again.
+    """
+
+    model: str | None = None
+    session: str | None = None
+    begins: bool = False
+    excluded: frozenset[int] = frozenset()
+
+
+ANY = Wanted()
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """What the operator decided. threshold: credits left below which a credential is left alone. workers: of this machine."""
+
+    mode: str = FIXED
+    threshold: float = 0.0
+    workers: int = 1
+
+
+BY_PRIORITY = Policy()
 
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """The credential to use and why, for the request record."""
+    """The credential to use and why, for the request record. weight: its share; turn: how far the shares were used."""
 
     credential: Credential
     reason: str
+    weight: float = SMALLEST_WEIGHT
+    turn: float = 0.0
 
 
-def choose(credentials: Iterable[Credential], *, now: float, excluded: frozenset[int] = frozenset()) -> Choice:
-    """The first usable credential by (priority, id).
+@dataclass(slots=True)
+class Load:
+    """What one process has under way and remembers of its choices.
 
-    Raises AllCoolingDown, AllExhausted or NoUsableCredential.
+    in_flight: requests by credential. turns: how far each credential's share is used, in requests divided by weight.
+    pins: session → credential.
     """
-    passed_over: list[str] = []
-    everyone = sorted(credentials, key=lambda credential: (credential.priority, credential.id))
-    for credential in everyone:
-        if credential.id in excluded:
-            passed_over.append(f"{credential.id} was tried")
-        elif not usable(credential, now):
-            passed_over.append(f"{credential.id} {standing(credential, now)}")
+
+    in_flight: dict[int, int] = field(default_factory=dict)
+    turns: dict[int, float] = field(default_factory=dict)
+    latest_turn: float = 0.0
+    pins: OrderedDict[str, int] = field(default_factory=OrderedDict)
+
+    def took(self, choice: Choice, wanted: Wanted) -> None:
+        """Count a choice that was taken."""
+        id_ = choice.credential.id
+        self.began(id_)
+        self.latest_turn = max(choice.turn, self.latest_turn)
+        self.turns[id_] = self.turn_of(id_) + 1.0 / choice.weight
+        if wanted.session is not None:
+            self.pins[wanted.session] = id_
+            self.pins.move_to_end(wanted.session)
+            while len(self.pins) > MAX_PINS:
+                self.pins.popitem(last=False)
+
+    def turn_of(self, id_: int) -> float:
+        """How far a credential's share is used; who was away is where the others are, without a claim on what it missed."""
+        return max(self.turns.get(id_, 0.0), self.latest_turn)
+
+    def began(self, id_: int) -> None:
+        """A request of this credential is under way."""
+        self.in_flight[id_] = self.in_flight.get(id_, 0) + 1
+
+    def ended(self, id_: int) -> None:
+        """A request of this credential is over."""
+        left = self.in_flight.get(id_, 0) - 1
+        if left > 0:
+            self.in_flight[id_] = left
         else:
-            reason = f"first by priority ({credential.priority})"
-            return Choice(credential, f"{reason}; passed over: {', '.join(passed_over)}" if passed_over else reason)
-    raise _why_none(everyone, now)
+            self.in_flight.pop(id_, None)
+
+
+def choose(
+    credentials: Iterable[Credential],
+    wanted: Wanted = ANY,
+    *,
+    now: float,
+    policy: Policy = BY_PRIORITY,
+    load: Load | None = None,
+) -> Choice:
+    """The credential to ask next.
+
+    Raises AllCoolingDown, AllExhausted, AtCapacity or NoUsableCredential.
+    """
+    load = load or Load()
+    everyone = sorted(credentials, key=lambda credential: (credential.priority, credential.id))
+    obstacles = {each.id: _obstacle(each, everyone, wanted, now, policy, load) for each in everyone}
+    able = [each for each in everyone if obstacles[each.id] is None]
+    if not able:
+        full = any(usable(each, now) and _is_full(each, policy, load) and each.id not in wanted.excluded for each in everyone)
+        raise _why_none(everyone, wanted, now, policy, full=full)
+    choice = _first(able) if policy.mode == FIXED else _fair(able, wanted, now, load)
+    passed_over = [f"{id_} {obstacle}" for id_, obstacle in obstacles.items() if obstacle is not None]
+    if not passed_over:
+        return choice
+    return replace(choice, reason=f"{choice.reason}; passed over: {', '.join(passed_over)}")
+
+
+def weights(credentials: Sequence[Credential], now: float) -> dict[int, float]:
+    """How much of the work each should get: the credits it has left, or the middle of what others have while nobody knows."""
+    known = sorted(left for each in credentials if (left := credits_left(each, now)) is not None)
+    usual = known[len(known) // 2] if known else SMALLEST_WEIGHT
+    weighed = {each.id: credits_left(each, now) for each in credentials}
+    return {id_: max(usual if left is None else left, SMALLEST_WEIGHT) for id_, left in weighed.items()}
+
+
+def credits_left(credential: Credential, now: float) -> float | None:
+    """Credits until the reset as they were last seen; None when that was never, or before the last reset."""
+    limit, used, reset = credential.usage_limit, credential.current_usage, credential.next_reset_at
+    if not limit or used is None or (reset is not None and reset <= now):
+        return None
+    return limit - used
+
+
+def is_low(credential: Credential, now: float, threshold: float) -> bool:
+    """Whether so little is left that `min_usage_threshold` keeps it out; who pays for overage is never low."""
+    left = credits_left(credential, now)
+    pays = (credential.usage or {}).get("overage_status") == "ENABLED"
+    return left is not None and left < threshold and not pays
+
+
+def offers(credential: Credential, model: str | None) -> bool:
+    """Whether the plan has the model, as far as is known: the free plan has no Opus. Source: protocol 1.12."""
+    return not (model and "opus" in model and "FREE" in (credential.subscription_title or "").upper())
+
+
+# -- who is able --
+
+
+def _obstacle(
+    credential: Credential, everyone: Sequence[Credential], wanted: Wanted, now: float, policy: Policy, load: Load
+) -> str | None:
+    """Why a credential is not asked, in words; None when it may be."""
+    if credential.id in wanted.excluded:
+        return "was tried"
+    if not usable(credential, now):
+        return standing(credential, now)
+    if is_low(credential, now, policy.threshold):
+        return f"has {credits_left(credential, now):.1f} credits left, fewer than min_usage_threshold"
+    # When no plan is known to have it, Kiro decides: plans change, and what is known of them is hours old.
+    if not offers(credential, wanted.model) and any(offers(each, wanted.model) for each in everyone):
+        return f"is on the plan {credential.subscription_title}, which lacks {wanted.model}"
+    if _is_full(credential, policy, load):
+        return f"answers {load.in_flight.get(credential.id, 0)} requests, its max_concurrent"
+    return None
+
+
+def _is_full(credential: Credential, policy: Policy, load: Load) -> bool:
+    """Each worker takes its part of the limit: none of them knows of the others' requests."""
+    if credential.max_concurrent is None:
+        return False
+    return load.in_flight.get(credential.id, 0) >= math.ceil(credential.max_concurrent / policy.workers)
+
+
+# -- which of them --
+
+
+def _first(able: Sequence[Credential]) -> Choice:
+    return Choice(able[0], f"first by priority ({able[0].priority})")
+
+
+def _fair(able: Sequence[Credential], wanted: Wanted, now: float, load: Load) -> Choice:
+    weighed = weights(able, now)
+    turn = min(load.turn_of(each.id) for each in able)
+    pinned = load.pins.get(wanted.session) if wanted.session and not wanted.begins else None
+    for each in able:
+        if each.id == pinned:
+            return Choice(each, "its session was answered there", weighed[each.id], turn)
+    if wanted.session and not wanted.begins:
+        session = wanted.session
+        best = max(able, key=lambda each: _lot(session, each.id, weighed[each.id]))
+        return Choice(best, f"drawn for its session, weight {weighed[best.id]:.0f}", weighed[best.id], turn)
+    polite = [each for each in able if load.in_flight.get(each.id, 0) < POLITE_CONCURRENCY]
+    best = min(polite or able, key=lambda each: load.turn_of(each.id) + load.in_flight.get(each.id, 0) / weighed[each.id])
+    under_way = load.in_flight.get(best.id, 0)
+    return Choice(best, f"its turn, weight {weighed[best.id]:.0f}, {under_way} under way", weighed[best.id], turn)
+
+
+def _lot(session: str, id_: int, weight: float) -> float:
+    """A credential's lot for a session: the same in every process, higher more often for a greater weight.
+
+    Weights are taken as powers of two, so that a few credits more or less do not move the sessions that begin.
+    """
+    digest = hashlib.blake2b(f"{session}\n{id_}".encode(), digest_size=8).digest()
+    drawn = (int.from_bytes(digest) + 1) / 2**64
+    return -(2.0 ** math.floor(math.log2(weight))) / math.log(drawn) if drawn < 1.0 else math.inf
+
+
+# -- in words --
 
 
 def standing(credential: Credential, now: float) -> str:
@@ -71,8 +258,10 @@ def moment(at: float) -> str:
     return datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%d %H:%M UTC")
 
 
-def _why_none(credentials: Sequence[Credential], now: float) -> GatewayError:
+def _why_none(credentials: Sequence[Credential], wanted: Wanted, now: float, policy: Policy, *, full: bool) -> GatewayError:
     """What comes back soonest decides which of the errors it is."""
+    if full:
+        return AtCapacity("Every Kiro credential answers as many requests as its max_concurrent allows")
     if not credentials:
         return NoUsableCredential(
             "No Kiro credential is stored: add one with `flask --app wsgi credentials add`, "
@@ -96,6 +285,13 @@ def _why_none(credentials: Sequence[Credential], now: float) -> GatewayError:
     ]
     if exhausted:
         return AllExhausted(f"The quota of every Kiro credential is used up; the first resets at {moment(min(exhausted))}")
+    low = [each for each in credentials if usable(each, now) and is_low(each, now, policy.threshold)]
+    if low and all(each in low or not usable(each, now) or each.id in wanted.excluded for each in credentials):
+        resets = [each.next_reset_at for each in low if each.next_reset_at]
+        when = f"; the first resets at {moment(min(resets))}" if resets else ""
+        return AllExhausted(
+            f"Every Kiro credential has fewer credits left than min_usage_threshold ({policy.threshold:g}){when}"
+        )
     stuck = [_remedy(credential) for credential in credentials if not usable(credential, now)]
     if len(stuck) < len(credentials):
         return NoUsableCredential(

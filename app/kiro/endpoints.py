@@ -17,6 +17,16 @@ SOCIAL_PROFILE_ARN = "arn:aws:codewhisperer:us-east-1:699475941385:profile/EHGA3
 BUILDER_ID_PLACEHOLDER_ARN = "arn:aws:codewhisperer:us-east-1:638616132270:profile/AAAACCCCXXXX"
 DEFAULT_REGION = "us-east-1"
 API_REGIONS = ("us-east-1", "eu-central-1")
+Q, RUNTIME = "q", "runtime"
+# Host, content type and further headers of a chat.
+_CHAT_HOSTS = {
+    Q: ("q.{}.amazonaws.com", "application/json", {}),
+    RUNTIME: (
+        "runtime.{}.kiro.dev",
+        "application/x-amz-json-1.0",
+        {"x-amz-target": "AmazonCodeWhispererStreamingService.GenerateAssistantResponse"},
+    ),
+}
 _REGION = re.compile(r"[a-z]{2,}(-[a-z]+)+-\d+")
 _HEX64 = re.compile(r"[0-9a-fA-F]{64}")
 _HEX32 = re.compile(r"[0-9a-fA-F]{32}")
@@ -44,6 +54,7 @@ class HttpCall:
 
 def chat_call(
     *,
+    host: str,
     region: str,
     access_token: str,
     machine_id: str,
@@ -52,11 +63,13 @@ def chat_call(
     body: bytes,
     invocation_id: str,
 ) -> HttpCall:
-    """`generateAssistantResponse` on the q host (protocol 1.3)."""
+    """`generateAssistantResponse` (protocol 1.1 and 1.3). host: Q or RUNTIME."""
+    base, content_type, target = _CHAT_HOSTS[host]
     agent = f"KiroIDE-{identity.kiro_version}-{machine_id}"
     headers = {
-        "Content-Type": "application/json",
+        "Content-Type": content_type,
         "Accept": "*/*",
+        **target,
         "x-amzn-codewhisperer-optout": "true",
         "x-amzn-kiro-agent-mode": "vibe",
         "x-amz-user-agent": f"aws-sdk-js/1.0.34 {agent}",
@@ -70,7 +83,7 @@ def chat_call(
         **token_type(kind),
         "Connection": "close",
     }
-    return HttpCall("POST", f"https://q.{checked_region(region)}.amazonaws.com/generateAssistantResponse", headers, body)
+    return HttpCall("POST", f"https://{base.format(checked_region(region))}/generateAssistantResponse", headers, body)
 
 
 def social_refresh_call(*, region: str, refresh_token: str, machine_id: str, identity: ClientIdentity) -> HttpCall:
@@ -130,13 +143,19 @@ def derive_machine_id(machine_id: str | None, refresh_token: str | None, api_key
 
 
 def api_region(api_region: str | None, profile_arn: str | None, auth_region: str | None) -> str:
-    """Where the API is called: an explicit region, else the profile ARN's, else the login's if the API exists there."""
-    if api_region:
-        return api_region
+    """Where the API is called: the region of the ARN that is sent, else an explicit one, else the nearest the API exists in.
+
+    A host and an ARN of different regions never fit together (protocol 1.8).
+    """
     parts = (profile_arn or "").split(":")
     if len(parts) > 3 and _REGION.fullmatch(parts[3]):
         return parts[3]
-    return auth_region if auth_region in API_REGIONS else DEFAULT_REGION
+    return api_region or nearest_api_region(auth_region)
+
+
+def nearest_api_region(auth_region: str | None) -> str:
+    """The API has two regions; an Identity Center may be anywhere (protocol 1.2 and 1.4)."""
+    return "eu-central-1" if (auth_region or "").startswith("eu-") else DEFAULT_REGION
 
 
 def sent_profile_arn(kind: str, provider: str | None, profile_arn: str | None) -> str | None:

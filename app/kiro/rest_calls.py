@@ -54,13 +54,8 @@ class Caller:
 
 
 def api_regions(explicit: str | None, profile_arn: str | None, auth_region: str | None) -> tuple[str, ...]:
-    """Where an account may be found, the likeliest first: as a chat is called, then wherever the API exists.
-
-    A login of another European region is looked for in Europe first.
-    """
+    """Where an account may be found, the likeliest first: as a chat is called, then wherever the API exists."""
     first = api_region(explicit, profile_arn, auth_region)
-    if not explicit and not profile_arn and (auth_region or "").startswith("eu-"):
-        first = "eu-central-1"
     return (first, *(region for region in API_REGIONS if region != first))
 
 
@@ -75,12 +70,12 @@ def rest_forms(
 ) -> tuple[RestForm, ...]:
     """The forms to try for a login, each once. learned: the text of the one that worked last.
 
-    The ARN is sent where its profile lives, and where a person says the API is: elsewhere it is refused for certain.
+    The ARN is sent where its profile lives: elsewhere it is refused for certain.
     """
     arn = sent_profile_arn(kind, provider, profile_arn)
     found: list[RestForm] = []
     for region in api_regions(explicit_region, arn, auth_region):
-        if arn and region in (explicit_region, api_region(None, arn, None)):
+        if arn and region == api_region(None, arn, None):
             found.append(RestForm(MODERN, True, region))
         found.append(RestForm(MODERN, False, region))
         # A key is refused an ARN in any version, so there is nothing the old one would spare it.

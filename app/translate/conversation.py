@@ -31,6 +31,11 @@ def conversation_ids(request: MessageRequest, *, session: str | None, key_id: st
     return str(conversation), str(uuid.uuid5(conversation, str(_last_human_turn(request))))
 
 
+def names_session(request: MessageRequest, session: str | None) -> bool:
+    """Whether the client says which session a request belongs to; else its opening words stand for one."""
+    return bool(session or _session_of(request.metadata_user_id))
+
+
 def _session_of(user_id: str | None) -> str | None:
     """The session inside `metadata.user_id`: a JSON text with `session_id`, or `…_session_UUID`."""
     if not user_id:

@@ -1,7 +1,7 @@
 """One chat call for one credential: from a request document to Kiro events.
 
-In: a `KiroRequest`, the credential that pays, the profile ARN to send. Out: an `Answer` whose first event has arrived, or an
-error of the one tree. Knows nothing of retries, failover or the client.
+In: a `KiroRequest`, who pays, the way to send it. Out: an `Answer` whose first event has arrived, or an error of
+the one tree. Knows nothing of retries, failover or the client.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from app.kiro.endpoints import ClientIdentity, api_region, chat_call
 from app.kiro.events import ContentLengthExceeded, Ignored, KiroEvent, Unknown, parse_event
 from app.kiro.eventstream import FrameDecoder
 from app.kiro.request import KiroRequest, serialise
+from app.kiro.routes import Route
 from app.runtime.clock import TimeLimit, limit
 from app.runtime.sockets import wait_readable
 from app.upstream.body import Body
@@ -77,21 +78,20 @@ class ChatClient:
         self._http = http
         self._identity = identity
 
-    def open(
-        self, credential: Credential, request: KiroRequest, *, profile_arn: str | None, first_event_seconds: float
-    ) -> Answer:
+    def open(self, credential: Credential, request: KiroRequest, *, route: Route, first_event_seconds: float) -> Answer:
         """Post the request and wait for the first event that means something.
 
         Raises what `app.kiro.failures` makes of an error answer, EventStreamError for damaged bytes, UpstreamUnavailable when
         nothing came within `first_event_seconds`.
         """
         call = chat_call(
-            region=api_region(credential.api_region, profile_arn, credential.auth_region),
+            host=route.host,
+            region=api_region(credential.api_region, route.profile_arn, credential.auth_region),
             access_token=credential.access_token or "",
             machine_id=credential.machine_id or "",
             identity=self._identity(),
             kind=credential.kind,
-            body=serialise(request, profile_arn, credential.id),
+            body=serialise(request, route.profile_arn, credential.id),
             invocation_id=str(uuid.uuid4()),
         )
         try:

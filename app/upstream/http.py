@@ -51,6 +51,10 @@ class TransportFailed(UpstreamUnavailable):
         self.sent = sent
 
 
+class HostUnknown(TransportFailed):
+    """The host's name does not resolve: the service does not exist there, or the network has no names."""
+
+
 @dataclass(frozen=True, slots=True)
 class HttpAnswer:
     """A whole answer. headers: names in lower case."""
@@ -192,6 +196,13 @@ def _translate(error: Exception, *, sent: bool) -> TransportFailed:
         return TransportFailed("The proxy does not answer or refuses the connection", sent=sent)
     if isinstance(error, requests.exceptions.SSLError):
         return TransportFailed("The TLS connection to Kiro failed", sent=sent)
+    if isinstance(_reason(error), urllib3.exceptions.NameResolutionError):
+        return HostUnknown("The name of Kiro's host does not resolve", sent=False)
     if not sent:
         return TransportFailed("Kiro cannot be reached", sent=False)
     return TransportFailed("The connection to Kiro broke before an answer came", sent=True)
+
+
+def _reason(error: Exception) -> object:
+    """What the library says is behind it: a ConnectionError around a MaxRetryError around the fault itself."""
+    return getattr(error.args[0] if error.args else None, "reason", None)

@@ -10,21 +10,27 @@ import pytest
 from app.attempts import Attempts
 from app.credentials.credential import Credential
 from app.credentials.pool import Lease
+from app.credentials.scheduler import Wanted
 from app.errors import (
+    AtCapacity,
     GatewayError,
     NoUsableCredential,
+    ProfileRequired,
     PromptTooLong,
     QuotaExhausted,
     Throttled,
     TokenRejected,
+    UpstreamError,
     UpstreamRefused,
     UpstreamUnavailable,
 )
 from app.kiro.endpoints import BUILDER_ID_PLACEHOLDER_ARN
 from app.kiro.failures import PROMPT_TOO_LONG
 from app.kiro.request import KiroRequest
+from app.kiro.routes import Route
 from app.settings import snapshot
 from app.translate.preflight import NOTHING_FOUND
+from app.upstream.http import HostUnknown
 
 ANSWER = object()
 
@@ -40,22 +46,38 @@ class FakePool:
         self.credentials = credentials
         self.failed: list[tuple[int, str]] = []
         self.renewed: list[int] = []
+        self.learned: list[tuple[int, dict[str, str]]] = []
+        self.wanted: list[Wanted] = []
+        self.lent = 0
+        self.full = 0
 
     def usable_count(self) -> int:
         return len(self.credentials)
 
-    def lend(self, excluded: frozenset[int]) -> Lease:
+    def lend(self, wanted: Wanted) -> Lease:
+        self.wanted.append(wanted)
+        if self.full:
+            self.full -= 1
+            raise AtCapacity("full")
         for credential in self.credentials:
-            if credential.id not in excluded:
+            if credential.id not in wanted.excluded:
+                self.lent += 1
                 return Lease(credential, "first by priority")
         raise NoUsableCredential
 
     def renew(self, lease: Lease) -> Lease:
         self.renewed.append(lease.credential.id)
+        self.lent += 1
         return Lease(lease.credential, "token refused, refreshed")
 
     def succeed(self, lease: Lease) -> None:
         """Nothing to note."""
+
+    def give_back(self, _lease: Lease) -> None:
+        self.lent -= 1
+
+    def learn(self, lease: Lease, found: dict[str, str]) -> None:
+        self.learned.append((lease.credential.id, found))
 
     def fail(self, lease: Lease, error: GatewayError) -> None:
         self.failed.append((lease.credential.id, type(error).__name__))
@@ -67,9 +89,11 @@ class FakeClient:
     def __init__(self, *errors: GatewayError) -> None:
         self.errors = list(errors)
         self.asked: list[tuple[int, str | None]] = []
+        self.hosts: list[str] = []
 
-    def open(self, credential: Credential, request: KiroRequest, *, profile_arn: str | None, first_event_seconds: float) -> Any:
-        self.asked.append((credential.id, profile_arn))
+    def open(self, credential: Credential, request: KiroRequest, *, route: Route, first_event_seconds: float) -> Any:
+        self.asked.append((credential.id, route.profile_arn))
+        self.hosts.append(route.host)
         if self.errors:
             raise self.errors.pop(0)
         return ANSWER
@@ -199,3 +223,79 @@ def test_every_attempt_is_written_down() -> None:
     these.succeeded()
     assert [(entry.credential_id, entry.status) for entry in these.log] == [(1, "Throttled"), (2, "ok")]
     assert these.credential_id == 0
+
+
+# -- the way a chat goes --
+
+PROFILE = ProfileRequired("profileArn is required", upstream_status=400)
+GONE = UpstreamError("gone", upstream_status=410)
+
+
+def test_a_refused_arn_is_left_out_once_and_that_is_remembered() -> None:
+    pool, client = FakePool([login(1, "idc")]), FakeClient(PROFILE)
+    tries = attempts(pool, client)
+    assert tries.open() is ANSWER
+    tries.succeeded()
+    assert [arn for _, arn in client.asked] == [BUILDER_ID_PLACEHOLDER_ARN, None]
+    assert pool.learned == [(1, {"chat_host": "q", "chat_arn": "left_out"})]
+    assert pool.failed == []
+    assert tries.log[-1].why == "first by priority, q host, without profile ARN"
+
+
+def test_an_arn_that_is_refused_in_both_forms_is_the_credentials_fault() -> None:
+    end, pool, client = run([login(1, "idc"), login(2)], PROFILE, PROFILE)
+    assert end is ANSWER
+    assert [id_ for id_, _ in client.asked] == [1, 1, 2]
+    assert pool.failed == [(1, "ProfileRequired")]
+
+
+@pytest.mark.parametrize("error", [GONE, HostUnknown("no such name", sent=False)])
+def test_a_host_that_is_gone_is_left_for_the_newer_one(error: GatewayError) -> None:
+    pool, client = FakePool([login(1)]), FakeClient(error)
+    tries = attempts(pool, client)
+    assert tries.open() is ANSWER
+    tries.succeeded()
+    assert client.hosts == ["q", "runtime"]
+    assert pool.learned == [(1, {"chat_host": "runtime", "chat_arn": "sent"})]
+
+
+def test_a_network_without_names_is_told_after_both_hosts() -> None:
+    end, _, client = run([login(1)], *[HostUnknown("no such name", sent=False) for _ in range(9)])
+    assert isinstance(end, HostUnknown)
+    assert client.hosts[:2] == ["q", "runtime"]
+    assert len(client.hosts) == 3
+
+
+def test_a_way_that_worked_at_once_is_not_written_down() -> None:
+    pool = FakePool([login(1)])
+    tries = attempts(pool, FakeClient())
+    tries.open()
+    tries.succeeded()
+    assert pool.learned == []
+
+
+# -- how many at once --
+
+
+def test_each_attempt_is_given_back_however_it_ends() -> None:
+    pool = FakePool([login(1), login(2)])
+    tries = attempts(pool, FakeClient(Throttled("slow down"), TokenRejected("no")))
+    tries.open()
+    assert pool.lent == 1
+    tries.abandoned()
+    tries.abandoned()
+    assert pool.lent == 0
+
+
+def test_a_full_credential_is_waited_for_a_moment() -> None:
+    pool = FakePool([login(1)])
+    pool.full = 3
+    assert attempts(pool, FakeClient()).open() is ANSWER
+    assert len(pool.wanted) == 4
+
+
+def test_one_that_stays_full_is_told() -> None:
+    pool = FakePool([login(1)])
+    pool.full = 1000
+    with pytest.raises(AtCapacity):
+        attempts(pool, FakeClient()).open()

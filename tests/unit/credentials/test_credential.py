@@ -18,11 +18,19 @@ from app.credentials.credential import (
 from tests.unit.credentials.logins import HOUR, NOON, api_key, credential, idc, refresh_token, social
 
 
+def test_logins_that_expire_together_are_not_refreshed_in_the_same_second() -> None:
+    def first_early(id_: int) -> int:
+        tokens = (credential(id_, expires_at=NOON + left) for left in range(720, 599, -1))
+        return next(number for number, each in enumerate(tokens) if each.freshness(NOON) is not Freshness.FRESH)
+
+    assert len({first_early(id_) for id_ in range(1, 41)}) > 20
+
+
 @pytest.mark.parametrize(
     ("seconds_left", "window"),
     [
         (HOUR, Freshness.FRESH),
-        (600.5, Freshness.FRESH),
+        (720.0, Freshness.FRESH),
         (600.0, Freshness.EXPIRING),
         (60.5, Freshness.EXPIRING),
         (60.0, Freshness.EXPIRED),

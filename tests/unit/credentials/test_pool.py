@@ -12,6 +12,7 @@ from sqlalchemy import event, update
 from app.credentials.credential import Credential, Login, State, Tokens
 from app.credentials.lifecycle import Failed, OperatorDisabled, RefreshDead, RefreshUnclear
 from app.credentials.pool import Lease, Pool
+from app.credentials.scheduler import Wanted
 from app.credentials.store import CredentialStore
 from app.errors import (
     AccountSuspended,
@@ -134,7 +135,7 @@ def test_tokens_are_committed_before_they_are_lent(pool: Pool, store: Credential
 def test_a_credential_that_was_tried_is_not_lent_again(pool: Pool, store: CredentialStore) -> None:
     add(store, social("a", **FRESH))
     second = add(store, social("b", **FRESH))
-    assert pool.lend(frozenset({1})).credential.id == second
+    assert pool.lend(Wanted(excluded=frozenset({1}))).credential.id == second
 
 
 def test_nothing_stored_is_said(pool: Pool) -> None:

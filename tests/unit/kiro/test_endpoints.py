@@ -18,13 +18,28 @@ KINDS = ["social", "idc", "external_idp", "api_key"]
 TOKEN_TYPE = {"api_key": "API_KEY", "external_idp": "EXTERNAL_IDP"}
 
 
-def chat(kind: str = "social", region: str = "us-east-1") -> HttpCall:
+def chat(kind: str = "social", region: str = "us-east-1", host: str = p.Q) -> HttpCall:
     return p.chat_call(
-        region=region, access_token="aoaX", machine_id=MACHINE, identity=IDENTITY, kind=kind, body=b"{}", invocation_id=ID
+        host=host,
+        region=region,
+        access_token="aoaX",
+        machine_id=MACHINE,
+        identity=IDENTITY,
+        kind=kind,
+        body=b"{}",
+        invocation_id=ID,
     )
 
 
 # -- headers --
+
+
+def test_the_runtime_host_is_named_the_operation() -> None:
+    call = chat(host=p.RUNTIME, region="eu-central-1")
+    assert call.url == "https://runtime.eu-central-1.kiro.dev/generateAssistantResponse"
+    assert call.headers["Content-Type"] == "application/x-amz-json-1.0"
+    assert call.headers["x-amz-target"] == "AmazonCodeWhispererStreamingService.GenerateAssistantResponse"
+    assert "x-amz-target" not in chat().headers
 
 
 def test_a_chat_is_sent_as_the_editor_sends_it() -> None:
@@ -102,7 +117,9 @@ def test_an_idc_refresh_is_json_in_camel_case() -> None:
         (None, ARN, "us-east-1", "eu-central-1"),
         (None, p.BUILDER_ID_PLACEHOLDER_ARN, "eu-central-1", "us-east-1"),
         (None, p.SOCIAL_PROFILE_ARN, None, "us-east-1"),
-        ("us-east-1", ARN, "eu-central-1", "us-east-1"),
+        ("us-east-1", ARN, "eu-central-1", "eu-central-1"),
+        ("us-east-1", None, "eu-central-1", "us-east-1"),
+        (None, None, "eu-west-2", "eu-central-1"),
         ("", ARN, None, "eu-central-1"),
         (None, "", "eu-central-1", "eu-central-1"),
         (None, "arn:aws:codewhisperer", "eu-central-1", "eu-central-1"),

@@ -153,9 +153,9 @@ def test_a_european_login_is_looked_for_in_europe_first(auth_region: str) -> Non
     assert forms(profile_arn=None, auth_region=auth_region) == [*NO_ARN[2:], *NO_ARN[:2]]
 
 
-def test_an_explicit_region_is_asked_first_with_whatever_arn_there_is() -> None:
-    assert forms(explicit_region="us-east-1")[:2] == ["modern+arn@us-east-1", "modern@us-east-1"]
-    assert "modern+arn@eu-central-1" in forms(explicit_region="us-east-1"), "its own region comes after"
+def test_an_explicit_region_counts_where_no_arn_says_another() -> None:
+    assert forms(explicit_region="us-east-1")[0] == "modern+arn@eu-central-1", "an ARN is refused in another region"
+    assert forms(kind="api_key", explicit_region="eu-central-1")[0] == "modern@eu-central-1"
 
 
 def test_what_worked_last_is_tried_first_and_nothing_twice() -> None:

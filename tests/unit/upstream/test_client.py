@@ -29,6 +29,7 @@ from app.errors import (
 from app.kiro import events as e
 from app.kiro.endpoints import ClientIdentity
 from app.kiro.request import KiroRequest
+from app.kiro.routes import Route
 from app.runtime.sockets import wait_readable
 from app.upstream import client as client_module
 from app.upstream.client import Answer, ChatClient
@@ -50,7 +51,7 @@ FAULTS = {"crc": (BROKEN, CorruptFrame), "told": (THROTTLED, Throttled), "cut": 
 def call(url: str, *, seconds: float = 5.0, arn: str | None = ARN) -> Answer:
     request = KiroRequest({"conversationId": "c"})
     client = ChatClient(Http(upstream_url=url), lambda: IDENTITY)
-    return client.open(CREDENTIAL, request, profile_arn=arn, first_event_seconds=seconds)
+    return client.open(CREDENTIAL, request, route=Route("q", arn), first_event_seconds=seconds)
 
 
 @contextlib.contextmanager
