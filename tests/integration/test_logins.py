@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import sqlite3
 from collections.abc import Callable
@@ -162,3 +163,87 @@ def test_a_database_of_the_original_is_taken_over(simulator: Simulator, tmp_path
     with closing(sqlite3.connect(tmp_path / "data.db.before-kiro-py")) as copy:
         assert list(copy.iterdump()) == original
     assert len(simulator.calls("/refreshToken")) >= 1
+
+
+def kiro_cli_database(folder: Path, account: Account) -> sqlite3.Connection:
+    """The database of a kiro-cli that is running (protocol 9.2): the login stands in the write-ahead log only."""
+    database = sqlite3.connect(folder / "data.sqlite3", isolation_level=None)
+    database.execute("PRAGMA journal_mode=WAL")
+    database.execute("PRAGMA wal_autocheckpoint=0")
+    database.execute("CREATE TABLE auth_kv (key TEXT PRIMARY KEY, value TEXT)")
+    client = {name: account[name] for name in ("client_id", "client_secret")}
+    token = {
+        "access_token": account["access_token"],
+        "refresh_token": account["refresh_token"],
+        "expires_at": datetime.fromtimestamp(account["expires_at"], UTC).strftime("%Y-%m-%dT%H:%M:%S.123456789Z"),
+        "region": "us-east-1",
+        "start_url": "https://view.awsapps.com/start",
+        "oauth_flow": "DeviceCode",
+    }
+    rows = {"kirocli:odic:device-registration": {**client, "region": "us-east-1"}, "kirocli:odic:token": token}
+    database.executemany("INSERT INTO auth_kv VALUES (?, ?)", [(key, json.dumps(value)) for key, value in rows.items()])
+    return database
+
+
+def imported(folder: Path, path: Path) -> str:
+    """What `credentials import` printed for one login that is new."""
+    done = flask_command(folder, "credentials", "import", str(path))
+    assert done.returncode == 0, done.stderr
+    (line,) = done.stdout.strip().splitlines()[1:]
+    return line
+
+
+def answers_with(simulator: Simulator, folder: Path, account: Account) -> bool:
+    """Whether a gateway on what is stored in `folder` answers a chat, with this account, first with what was imported and then
+    with what a refresh brought."""
+    simulator.clear_calls()
+    with running_gateway(folder, upstream_url=simulator.url) as gateway:
+        assert ask(gateway.url).status == 200
+        with closing(sqlite3.connect(folder / "data.db")) as database, database:
+            database.execute("UPDATE credentials SET expires_at = 1")
+    with running_gateway(folder, upstream_url=simulator.url) as gateway:
+        assert ask(gateway.url).status == 200
+    return [call["account"] for call in simulator.calls("/generateAssistantResponse")] == [account["id"]] * 2
+
+
+def test_the_database_of_a_running_kiro_cli_is_imported_and_left_as_it_is(simulator: Simulator, tmp_path: Path) -> None:
+    account, folder = simulator.add_account(kind="builder_id"), tmp_path / "kiro-cli"
+    folder.mkdir()
+
+    def hashes() -> dict[str, str]:
+        return {file.name: hashlib.sha256(file.read_bytes()).hexdigest() for file in folder.iterdir()}
+
+    with closing(kiro_cli_database(folder, account)):
+        before = hashes()
+        assert set(before) == {"data.sqlite3", "data.sqlite3-wal", "data.sqlite3-shm"}
+        line = imported(tmp_path, folder / "data.sqlite3")
+        assert " BuilderId " in line
+        assert "sign each other out" in line
+        assert hashes() == before
+    assert answers_with(simulator, tmp_path, account)
+
+
+def test_an_export_of_kiro_account_manager_is_imported(simulator: Simulator, tmp_path: Path) -> None:
+    account = simulator.add_account(kind="builder_id")
+    credentials = {
+        "accessToken": account["access_token"],
+        "refreshToken": account["refresh_token"],
+        "clientId": account["client_id"],
+        "clientSecret": account["client_secret"],
+        "region": "us-east-1",
+        "authMethod": "IdC",
+        "expiresAt": int(account["expires_at"] * 1000),
+    }
+    entry = {"email": "me@example.test", "idp": "BuilderId", "status": "active", "credentials": credentials}
+    path = tmp_path / "export.json"
+    path.write_text(json.dumps({"version": "1.5.0", "accounts": [entry], "groups": [], "tags": []}))
+    assert "me@example.test" in imported(tmp_path, path)
+    assert answers_with(simulator, tmp_path, account)
+
+
+def test_a_raw_refresh_token_is_imported(simulator: Simulator, tmp_path: Path) -> None:
+    account = simulator.add_account(kind="social")
+    path = tmp_path / "token.txt"
+    path.write_text(f"{account['refresh_token']}\n")
+    assert account["refresh_token"] not in imported(tmp_path, path)
+    assert answers_with(simulator, tmp_path, account)
