@@ -15,6 +15,7 @@ import pytest
 from app import ledger as ledger_module
 from app.ledger import Attempt, Ledger, RequestRecord
 from app.storage import engine as engine_module
+from config import Config
 
 
 @pytest.fixture(autouse=True)
@@ -35,7 +36,7 @@ def record(id_: str, at: float = 0.0) -> RequestRecord:
     return RequestRecord(id=id_, at=at, path="/v1/messages")
 
 
-def test_a_record_comes_back_as_it_was(database: Path) -> None:
+def test_a_record_comes_back_as_it_was(either_database: Config) -> None:
     ledger = Ledger()
     whole = RequestRecord(
         id="req_1",
@@ -57,7 +58,7 @@ def test_a_record_comes_back_as_it_was(database: Path) -> None:
     assert ledger.get("req_2") is None
 
 
-def test_the_latest_come_first(database: Path) -> None:
+def test_the_latest_come_first(either_database: Config) -> None:
     ledger = Ledger()
     for at in (1, 3, 2):
         ledger.record(record(f"req_{at}", at))
@@ -65,7 +66,7 @@ def test_the_latest_come_first(database: Path) -> None:
     assert [each.id for each in ledger.latest(2)] == ["req_3", "req_2"]
 
 
-def test_many_records_are_few_transactions(database: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_many_records_are_few_transactions(either_database: Config, monkeypatch: pytest.MonkeyPatch) -> None:
     ledger = Ledger()
     batches: list[int] = []
     real = Ledger._write
@@ -103,7 +104,7 @@ def test_records_are_tried_three_times_then_told_in_the_log(
 
 
 def test_a_full_queue_drops_and_tells(
-    database: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    either_database: Config, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr(ledger_module, "QUEUE_RECORDS", 5)
     ledger = Ledger()
@@ -114,7 +115,7 @@ def test_a_full_queue_drops_and_tells(
     assert "3 request records could not be stored" in caplog.text
 
 
-def test_one_refused_record_does_not_take_the_others_along(database: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_one_refused_record_does_not_take_the_others_along(either_database: Config, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.ERROR)
     ledger = Ledger()
     for id_ in ("req_1", "req_2", "req_1", "req_3"):
@@ -125,5 +126,5 @@ def test_one_refused_record_does_not_take_the_others_along(database: Path, caplo
     assert "1 request records could not be stored" in caplog.text
 
 
-def test_flushing_an_idle_ledger_is_at_once(database: Path) -> None:
+def test_flushing_an_idle_ledger_is_at_once(either_database: Config) -> None:
     assert Ledger().flush(0)
