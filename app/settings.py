@@ -1,7 +1,8 @@
 """Run-time settings: one registry, one typed snapshot. They live in the database, so every worker and machine agrees.
 
 A new setting is one line in `SETTINGS` (and its field in `Settings`); command line, admin and documents follow. Only what
-something reads is offered. While the database does not answer, the snapshot read last stays in force.
+something reads is offered. While the database does not answer, the snapshot read last stays in force. A secret one is stored
+sealed; one that does not open counts as the default.
 """
 
 from __future__ import annotations
@@ -9,13 +10,16 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from typing import Any
 from urllib.parse import urlsplit
 
+from sqlalchemy.exc import IntegrityError
+
 from app.errors import GatewayError, StorageUnavailable
 from app.storage import reading, transaction
-from app.storage.tables import SettingRow
+from app.storage.secrets import SecretUnreadable, place, vault
+from app.storage.tables import SECRET_SETTINGS, SettingRow
 
 log = logging.getLogger(__name__)
 
@@ -139,7 +143,7 @@ class Settings:
     kiro_rest_version: str
     system_version: str
     node_version: str
-    proxy_url: str | None
+    proxy_url: str | None = field(repr=False)
     upstream_hosts: str
     scheduling_mode: str
     min_usage_threshold: float
@@ -172,6 +176,7 @@ class SettingsStore:
         self._clock = clock
         self._cached: Settings | None = None
         self._read_at: float | None = None
+        self._unreadable: dict[str, str] = {}
 
     def current(self) -> Settings:
         """The snapshot in force, at most 2 s old; older only while the database does not answer."""
@@ -179,7 +184,8 @@ class SettingsStore:
             self._read_at = self._clock()
             try:
                 with reading() as session:
-                    self._cached = snapshot({row.key: row.value for row in session.query(SettingRow)})
+                    stored = {row.key: row.value for row in session.query(SettingRow)}
+                self._cached = snapshot(self._opened(stored))
             except StorageUnavailable:
                 if self._cached is None:
                     raise
@@ -193,13 +199,38 @@ class SettingsStore:
             setting.parse(text.strip())
         except ValueError as error:
             raise SettingError(f"{name} {error}") from None
-        with transaction() as session:
-            session.merge(SettingRow(key=name, value=text.strip(), updated_at=time.time()))
+        value = vault().seal(text.strip(), _place(name)) if setting.secret else text.strip()
+        try:
+            _store(name, value)
+        except IntegrityError:  # another worker stored its first value at the same moment; now there is a row to change
+            _store(name, value)
         self._read_at = None
 
     def get(self, name: str) -> Any:
         """One setting's value in force. Raises SettingError for an unknown name."""
         return getattr(self.current(), find(name).name)
+
+    def _opened(self, stored: dict[str, str]) -> dict[str, str]:
+        """Secret values in clear; what does not open is left out, and told once."""
+        opened = dict(stored)
+        for name in SECRET_SETTINGS & stored.keys():
+            try:
+                opened[name] = vault().open(stored[name], _place(name))
+            except SecretUnreadable as error:
+                del opened[name]
+                if self._unreadable.get(name) != stored[name]:
+                    self._unreadable[name] = stored[name]
+                    log.error("the setting %s cannot be read, its default is in force: %s; set it again", name, error)
+        return opened
+
+
+def _place(name: str) -> str:
+    return place("settings", name, "value")
+
+
+def _store(name: str, value: str) -> None:
+    with transaction() as session:
+        session.merge(SettingRow(key=name, value=value, updated_at=time.time()))
 
 
 def find(name: str) -> Setting:
@@ -209,4 +240,5 @@ def find(name: str) -> Setting:
     return BY_NAME[name]
 
 
-assert {field.name for field in fields(Settings)} == BY_NAME.keys(), "Settings and SETTINGS name the same settings"
+assert {item.name for item in fields(Settings)} == BY_NAME.keys(), "Settings and SETTINGS name the same settings"
+assert {setting.name for setting in SETTINGS if setting.secret} <= SECRET_SETTINGS, "what is secret is stored sealed"

@@ -24,7 +24,7 @@ from app.credentials.lifecycle import Happening, Health, RefreshWorked, SignedIn
 from app.errors import GatewayError
 from app.kiro.endpoints import derive_machine_id
 from app.storage import db_now, reading, transaction
-from app.storage.secrets import SecretUnreadable, vault
+from app.storage.secrets import SecretUnreadable, place, vault
 from app.storage.tables import CredentialRow
 
 LEASE_SECONDS = 90.0
@@ -352,7 +352,7 @@ def _set(row: CredentialRow, values: Mapping[str, Any]) -> None:
 
 def secret_place(id_: int, name: str) -> str:
     """What a credential's secret is sealed for."""
-    return f"credentials/{id_}/{name}"
+    return place("credentials", id_, name)
 
 
 def _health(row: CredentialRow) -> Health:

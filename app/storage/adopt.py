@@ -20,8 +20,8 @@ from sqlalchemy import Connection, Engine, insert, inspect, text
 
 from app.credentials.credential import State, epoch_seconds, fingerprint
 from app.kiro.endpoints import derive_machine_id
-from app.storage.secrets import vault
-from app.storage.tables import AdminRow, CredentialRow, SettingRow
+from app.storage.secrets import place, vault
+from app.storage.tables import SECRET_SETTINGS, AdminRow, CredentialRow, SettingRow
 
 log = logging.getLogger(__name__)
 
@@ -72,7 +72,11 @@ def put_aside(path: Path) -> None:
         for name in sorted(_table_names(connection) & set(ORIGINAL_TABLES)):
             connection.execute(f"ALTER TABLE {name} RENAME TO {OLD_PREFIX}{name}")
         connection.execute("COMMIT")
-    log.warning("found a database of the original; its copy is %s.before-kiro-py", path)
+    log.warning(
+        "found a database of the original; its copy is %s.before-kiro-py, for you alone to read: the tokens in it are in clear,"
+        " so delete it once you do not want to go back",
+        path,
+    )
 
 
 def take_over(engine: Engine) -> None:
@@ -88,7 +92,9 @@ def take_over(engine: Engine) -> None:
         settings = {row["key"]: row["value"] for row in _rows(connection, "settings")}
         for key in sorted(TAKEN_SETTINGS & settings.keys()):
             if settings[key]:
-                connection.execute(insert(SettingRow).values(key=key, value=settings[key], updated_at=time.time()))
+                secret = key in SECRET_SETTINGS
+                value = vault().seal(settings[key], place("settings", key, "value")) if secret else settings[key]
+                connection.execute(insert(SettingRow).values(key=key, value=value, updated_at=time.time()))
         users = [_user(row) for row in _rows(connection, "users")] if f"{OLD_PREFIX}users" in tables else []
         if users:
             connection.execute(insert(AdminRow), users)
@@ -115,6 +121,7 @@ def _copy(path: Path, file: BinaryIO) -> None:
     """
     target = Path(f"{path}.before-kiro-py")
     if target.exists():
+        target.chmod(0o600)
         return
     unfinished = Path(f"{target}.part")
     unfinished.unlink(missing_ok=True)
@@ -179,8 +186,8 @@ def _credential(row: dict[str, Any]) -> dict[str, Any]:
 
 
 def _sealed(row: dict[str, Any], name: str) -> str | None:
-    """The place is the one `app.credentials.store` opens it at; the original's ids stay."""
-    return vault().seal(str(row[name]), f"credentials/{row['id']}/{name}") if row.get(name) else None
+    """Sealed for the row it will stand in: the original's ids stay."""
+    return vault().seal(str(row[name]), place("credentials", row["id"], name)) if row.get(name) else None
 
 
 def _user(row: dict[str, Any]) -> dict[str, Any]:

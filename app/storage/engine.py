@@ -128,22 +128,22 @@ def _prepare_sqlite(connection: Any, _record: Any) -> None:
     deadline = time.monotonic() + LOCK_WAIT_SECONDS
     cursor = connection.cursor()
     for statement in ("PRAGMA journal_mode=WAL", "PRAGMA synchronous=FULL", "PRAGMA foreign_keys=ON"):
-        _wait_for_lock(lambda statement=statement: cursor.execute(statement), deadline)
+        wait_for_lock(lambda statement=statement: cursor.execute(statement), deadline)
     cursor.close()
 
 
 def _begin_sqlite(connection: Any) -> None:
     deadline = time.monotonic() + LOCK_WAIT_SECONDS
     if connection.get_execution_options().get("kiro_write", True):
-        _wait_for_lock(lambda: connection.exec_driver_sql("BEGIN IMMEDIATE"), deadline)
+        wait_for_lock(lambda: connection.exec_driver_sql("BEGIN IMMEDIATE"), deadline)
         return
     connection.exec_driver_sql("BEGIN")
     # A reader is locked out too while another process opens the file first or closes it last (the WAL is recovered or removed;
     # measured: every fifth read beside commands that come and go). Reading once takes the snapshot here, where we can wait.
-    _wait_for_lock(lambda: connection.exec_driver_sql("SELECT 1 FROM sqlite_master LIMIT 1").close(), deadline)
+    wait_for_lock(lambda: connection.exec_driver_sql("SELECT 1 FROM sqlite_master LIMIT 1").close(), deadline)
 
 
-def _wait_for_lock(execute: Any, deadline: float) -> None:
+def wait_for_lock(execute: Any, deadline: float) -> None:
     """Try again after 1–10 ms while the database is locked; other greenlets run meanwhile."""
     while True:
         try:

@@ -1,8 +1,9 @@
 """Brings the tables up to date, once, however many workers and machines start together.
 
-The check is cheap: `alembic_version` equals the newest revision and nothing of the original waits to be taken over. Only when
-that is not so, a lock is taken (a file beside the SQLite database, an advisory lock on PostgreSQL), the check repeated, the
-original's database adopted, and Alembic run. A start that was killed anywhere in between is finished by the next one.
+The check is cheap: `alembic_version` equals the newest revision, nothing of the original waits to be taken over, no secret is
+plain. Only when that is not so, a lock is taken (a file beside the SQLite database, an advisory lock on PostgreSQL), the check
+repeated, the original's database adopted, Alembic run, and what is plain sealed. A start that was killed anywhere in between is
+finished by the next one.
 """
 
 from __future__ import annotations
@@ -20,10 +21,10 @@ from pathlib import Path
 from flask import Flask
 from flask_migrate import Migrate
 from sqlalchemy import Engine, inspect, text
-from sqlalchemy.exc import DatabaseError
+from sqlalchemy.exc import DatabaseError, OperationalError
 
 from app.errors import StorageUnavailable
-from app.storage import adopt
+from app.storage import adopt, sealing
 from app.storage.tables import db
 from config import ROOT, Config
 
@@ -44,11 +45,11 @@ def prepare(app: Flask, engine: Engine, config: Config) -> None:
         with _lock(engine, config):
             if _is_original(config):
                 adopt.put_aside(config.db_path)
-            if _is_ready(engine, newest):
-                return
-            _upgrade(app)
-            adopt.take_over(engine)
-            log.warning("migrated database to %s", newest)
+            if not _is_migrated(engine, newest):
+                _upgrade(app)
+                adopt.take_over(engine)
+                log.warning("migrated database to %s", newest)
+            sealing.finish(engine)
     except (DatabaseError, sqlite3.DatabaseError) as error:
         raise StorageUnavailable(f"The database cannot be used: {error.__cause__ or error}") from error
 
@@ -59,6 +60,10 @@ def _is_original(config: Config) -> bool:
 
 
 def _is_ready(engine: Engine, newest: str) -> bool:
+    return _is_migrated(engine, newest) and sealing.is_finished(engine)
+
+
+def _is_migrated(engine: Engine, newest: str) -> bool:
     return current_revision(engine) == newest and not adopt.is_unfinished(engine)
 
 
@@ -91,15 +96,26 @@ def _upgrade(app: Flask) -> None:
 
 @contextmanager
 def _lock(engine: Engine, config: Config) -> Iterator[None]:
-    if config.database_url is not None:
-        with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
-            connection.execute(text("SELECT pg_advisory_lock(:key)"), {"key": ADVISORY_LOCK})
-            try:
-                yield
-            finally:
-                connection.execute(text("SELECT pg_advisory_unlock(:key)"), {"key": ADVISORY_LOCK})
-        return
-    path = Path(f"{config.db_path.absolute()}.migrate.lock")
+    lock = _file_lock(config.db_path) if config.database_url is None else _advisory_lock(engine)
+    with lock:
+        yield
+
+
+@contextmanager
+def _advisory_lock(engine: Engine) -> Iterator[None]:
+    """Held by a transaction, not by the session: behind a pooler such as pgbouncer a session has no connection of its own."""
+    with engine.begin() as connection:
+        connection.execute(text(f"SET LOCAL lock_timeout = '{LOCK_WAIT_SECONDS:g}s'"))
+        try:
+            connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": ADVISORY_LOCK})
+        except OperationalError as error:
+            raise StorageUnavailable("Another process has been migrating for a minute") from error
+        yield
+
+
+@contextmanager
+def _file_lock(database: Path) -> Iterator[None]:
+    path = Path(f"{database.absolute()}.migrate.lock")
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
     try:
         deadline = time.monotonic() + LOCK_WAIT_SECONDS

@@ -2,7 +2,7 @@
 
 In: a text and its place (`credentials/7/refresh_token`). Out: `v1:<key id>:<base64 of nonce and ciphertext>`, which
 opens at that place only: a value copied into another row or column is refused. Keys come from the root secrets: the first one
-writes, all read.
+writes, all read. Knows nothing of tables; `sealing` knows where secrets stand.
 Source: reliability 2.4 and 3.6.
 """
 
@@ -42,19 +42,20 @@ class Vault:
     def seal(self, text: str, place: str) -> str:
         """A sealed text for one place."""
         nonce = os.urandom(NONCE_BYTES)
-        sealed = self._keys[self._first].encrypt(nonce, text.encode(), place.encode())
+        sealed = self._keys[self._first].encrypt(nonce, text.encode("utf-8", "surrogatepass"), place.encode())
         return f"{PREFIX}{self._first}:{base64.b64encode(nonce + sealed).decode()}"
 
     def open(self, sealed: str, place: str) -> str:
         """The text sealed for this place; raises SecretUnreadable."""
-        _version, _, rest = sealed.partition(":")
-        key_id, _, encoded = rest.partition(":")
+        if not is_sealed(sealed):  # no part of it is told: it may be the secret itself
+            raise SecretUnreadable("it was written there without being sealed")
+        key_id, _, encoded = sealed.removeprefix(PREFIX).partition(":")
         key = self._keys.get(key_id)
-        if not is_sealed(sealed) or key is None:
+        if key is None:
             raise SecretUnreadable(f"it was sealed with the key {key_id}, which is not among the present ones")
         try:
             data = base64.b64decode(encoded, validate=True)
-            return key.decrypt(data[:NONCE_BYTES], data[NONCE_BYTES:], place.encode()).decode()
+            return key.decrypt(data[:NONCE_BYTES], data[NONCE_BYTES:], place.encode()).decode("utf-8", "surrogatepass")
         except (ValueError, InvalidTag) as error:
             raise SecretUnreadable("it was changed, or moved from another row") from error
 
@@ -77,7 +78,14 @@ class SealedText(TypeDecorator[str]):
 
 def is_sealed(text: str) -> bool:
     """Whether a stored text is a sealed one."""
-    return text.startswith(PREFIX) and text.count(":") == 2
+    version, _, rest = text.partition(":")
+    key_id, colon, _ = rest.partition(":")
+    return f"{version}:" == PREFIX and bool(colon) and len(key_id) == KEY_ID_CHARACTERS and text.count(":") == 2
+
+
+def place(table: str, id_: object, column: str) -> str:
+    """What a value is sealed for: the row and column it stands in."""
+    return f"{table}/{id_}/{column}"
 
 
 _vault: Vault | None = None

@@ -18,6 +18,9 @@ class Base(DeclarativeBase):
 db = SQLAlchemy(model_class=Base, disable_autonaming=True)
 
 
+# Settings whose values are sealed: they hold a password or a key.
+SECRET_SETTINGS = frozenset({"proxy_url", "count_tokens_api_key"})
+
 # Without it SQLite gives the id of a deleted row to the next one, and old records would name the wrong login.
 NEVER_AGAIN = {"sqlite_autoincrement": True}
 
@@ -108,7 +111,7 @@ class ClaimRow(Base):
 
 
 class SettingRow(Base):
-    """A run-time setting that differs from its default."""
+    """A run-time setting that differs from its default. The values of SECRET_SETTINGS are sealed."""
 
     __tablename__ = "settings"
 

@@ -4,15 +4,21 @@ from __future__ import annotations
 
 import re
 import sqlite3
+import threading
 from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy import select
 
 from app.errors import StorageUnavailable
 from app.settings import BY_NAME, MAX_AGE_SECONDS, SETTINGS, SettingError, SettingsStore, snapshot
 from app.storage import engine as engine_module
+from app.storage import reading
+from app.storage.secrets import Vault, use
+from app.storage.tables import SettingRow
+from config import Config
 
 APP = Path(__file__).resolve().parents[2] / "app"
 
@@ -40,7 +46,7 @@ def test_every_default_is_a_value_its_own_check_accepts(setting: Any) -> None:
     assert setting.help
 
 
-def test_a_value_is_stored_and_typed(database: Path) -> None:
+def test_a_value_is_stored_and_typed(either_database: Config) -> None:
     settings = SettingsStore()
     settings.set("ping_seconds", " 7 ")
     settings.set("max_attempts", "4")
@@ -72,7 +78,7 @@ def test_a_bad_value_is_refused_with_what_is_allowed(database: Path, name: str, 
     assert settings.get(name) == BY_NAME[name].default
 
 
-def test_an_unknown_name_lists_the_known_ones(database: Path) -> None:
+def test_an_unknown_name_lists_the_known_ones(either_database: Config) -> None:
     with pytest.raises(SettingError, match=r"'pings'.*ping_seconds"):
         SettingsStore().set("pings", "1")
 
@@ -81,7 +87,7 @@ def test_a_stored_text_nobody_can_use_counts_as_the_default() -> None:
     assert snapshot({"ping_seconds": "often", "of_another_version": "1"}) == snapshot({})
 
 
-def test_a_change_is_in_force_elsewhere_within_two_seconds(database: Path) -> None:
+def test_a_change_is_in_force_elsewhere_within_two_seconds(either_database: Config) -> None:
     clock = Clock()
     here, elsewhere = SettingsStore(), SettingsStore(clock)
     assert elsewhere.current().ping_seconds == 10
@@ -116,3 +122,56 @@ def test_nothing_is_offered_that_nobody_reads() -> None:
         setting.name for setting in SETTINGS if not re.search(rf"(settings|current|current\(\))\.{setting.name}\b", source)
     ]
     assert unread == []
+
+
+PROXY = "http://user:a-proxy-password@proxy.test:3128"
+
+
+def stored_value(name: str) -> str:
+    with reading() as session:
+        return session.scalars(select(SettingRow.value).where(SettingRow.key == name)).one()
+
+
+def test_a_secret_setting_is_stored_sealed_and_never_shown(either_database: Config) -> None:
+    settings = SettingsStore()
+    settings.set("proxy_url", PROXY)
+    assert settings.current().proxy_url == PROXY == SettingsStore().get("proxy_url")
+    assert "a-proxy-password" not in stored_value("proxy_url")
+    assert "a-proxy-password" not in repr(settings.current())
+    settings.set("proxy_url", "")
+    assert settings.current().proxy_url is None
+
+
+def test_a_secret_setting_that_does_not_open_counts_as_the_default_and_is_told_once(
+    either_database: Config, caplog: pytest.LogCaptureFixture
+) -> None:
+    clock = Clock()
+    settings = SettingsStore(clock)
+    settings.set("proxy_url", PROXY)
+    settings.set("ping_seconds", "3")
+    use(Vault([b"another key"]))
+    for _ in range(3):
+        clock.now += MAX_AGE_SECONDS
+        assert (settings.current().proxy_url, settings.current().ping_seconds) == (None, 3)
+    assert caplog.text.count("the setting proxy_url cannot be read, its default is in force") == 1
+    assert "a-proxy-password" not in caplog.text
+
+
+def test_two_that_store_the_first_value_at_once_both_succeed(either_database: Config) -> None:
+    problems: list[BaseException] = []
+    barrier = threading.Barrier(4)
+
+    def store(value: str) -> None:
+        try:
+            barrier.wait(5)
+            SettingsStore().set("ping_seconds", value)
+        except BaseException as error:  # noqa: BLE001 - shown below
+            problems.append(error)
+
+    threads = [threading.Thread(target=store, args=(str(number),)) for number in range(1, 5)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert problems == []
+    assert SettingsStore().current().ping_seconds in {1, 2, 3, 4}
