@@ -88,17 +88,21 @@ def sign_in_social(**options: Any) -> None:
 def _with_code(wishes: Wishes) -> None:
     """Show where to go, then wait until the person there has decided."""
     flow = _logins().start(wishes)
-    minutes = round((flow.shown["expires_at"] - services().clock()) / 60)
-    click.echo("Open this page in any browser, on any machine, and sign in:\n")
-    click.echo(f"  {flow.shown['verification_url']}\n")
-    click.echo(f"It shows or asks for the code {flow.shown['user_code']}, which is good for {minutes} minutes.")
-    click.echo("Waiting for you to agree there; Ctrl-C gives up.\n")
     with _interrupted() as interrupted:
+        _show(flow)
         while flow.status is Status.WAITING:
             if interrupted.wait(min(max(flow.ask_in_seconds, LOOK_LOW_SECONDS), LOOK_HIGH_SECONDS)):
                 _give_up(flow)
             flow = _logins().step(flow.id)
     _tell(flow, wishes)
+
+
+def _show(flow: LoginFlow) -> None:
+    minutes = round((flow.shown["expires_at"] - services().clock()) / 60)
+    click.echo("Open this page in any browser, on any machine, and sign in:\n")
+    click.echo(f"  {flow.shown['verification_url']}\n")
+    click.echo(f"It shows or asks for the code {flow.shown['user_code']}, which is good for {minutes} minutes.")
+    click.echo("Waiting for you to agree there; Ctrl-C gives up.\n")
 
 
 @contextmanager
