@@ -20,6 +20,7 @@ from app.credentials.importers.shapes import IDE_SHARED, path_of, profile_choice
 from app.credentials.importers.text import parse_json, parse_text
 
 LARGEST_BYTES = 32 << 20
+LARGEST_PROFILE_BYTES = 4096
 # What is looked for in a folder: of the Kiro IDE and CLIProxyAPI, kiro.rs, kiro-cli and Amazon Q, AIClient-2-API.
 KNOWN_NAMES = ("kiro-*.json", "credentials.json", "data.sqlite3", "*/data.sqlite3", "*_kiro-auth-token/*.json")
 IDE_FILE = ".aws/sso/cache/kiro-auth-token.json"
@@ -74,10 +75,10 @@ def _numbered(found: Iterable[Found]) -> list[Entry]:
 
 def _files_of(path: Path) -> Iterator[Path]:
     """The file itself; of a folder every file with a name that is known, or the folder, which then is the problem."""
-    if not path.is_dir():
-        yield path
-        return
-    known = sorted({file for name in KNOWN_NAMES for file in path.glob(name) if file.is_file()})
+    try:
+        known = sorted({file for name in KNOWN_NAMES for file in path.glob(name) if file.is_file()}) if path.is_dir() else []
+    except OSError:  # reading it will say the same
+        known = []
     yield from known or [path]
 
 
@@ -85,25 +86,26 @@ def _found_in(path: Path, *, may_name_others: bool = True) -> list[Found]:
     try:
         if path.is_dir():
             raise InvalidLogin(f"{path.name} is a folder without a file that is known: name the file itself")
-        with path.open("rb") as file:
-            begins = file.read(len(FIRST_BYTES))
-        if begins == FIRST_BYTES:
-            return read_database(path)
-        if path.stat().st_size > LARGEST_BYTES:
-            raise InvalidLogin(f"{path.name} is larger than any list of logins")
-        found = _parsed(path)
+        with path.open("rb") as file:  # it is read once: it may be a pipe
+            content = file.read(len(FIRST_BYTES))
+            if content == FIRST_BYTES:
+                return read_database(path.resolve())
+            content += file.read(LARGEST_BYTES)
     except OSError as error:
         raise InvalidLogin(f"{path.name} cannot be read: {error.strerror}") from None
+    found = _parsed(path.name, content)
     return [each for entry in found for each in _whole(entry, path.parent, may_name_others=may_name_others)]
 
 
-def _parsed(path: Path) -> list[Found]:
+def _parsed(name: str, content: bytes) -> list[Found]:
+    if len(content) > LARGEST_BYTES:
+        raise InvalidLogin(f"{name} is larger than any list of logins")
     try:
-        return parse_text(path.read_bytes().decode())
+        return parse_text(content.decode())
     except UnicodeDecodeError:
-        raise InvalidLogin(f"{path.name} is neither text nor a database") from None
+        raise InvalidLogin(f"{name} is neither text nor a database") from None
     except InvalidLogin as error:
-        raise InvalidLogin(f"{path.name} cannot be used: {error.message}") from None
+        raise InvalidLogin(f"{name} cannot be used: {error.message}") from None
 
 
 def _whole(entry: Found, folder: Path, *, may_name_others: bool) -> list[Found]:
@@ -138,7 +140,9 @@ def _with_profile(found: Found, profile_arn: str | None) -> Found:
 
 
 def _profile_choice(file: Path) -> str | None:
+    """What a small file names; of a pipe, which can be read only once, nothing is read."""
     try:
-        return profile_choice(parse_json(file.read_text())) if file.stat().st_size < 4096 else None
+        small = file.is_file() and file.stat().st_size < LARGEST_PROFILE_BYTES
+        return profile_choice(parse_json(file.read_text())) if small else None
     except (OSError, ValueError):
         return None

@@ -99,9 +99,10 @@ def test_an_empty_list_says_so(run: Run) -> None:
     assert "no entry" in one_line(run("credentials", "import", "-", input="[]"))
 
 
+@pytest.mark.usefixtures("at_home")
 @pytest.mark.parametrize(("answer", "number"), [("y", 3), ("n", 0)])
 def test_without_a_path_the_usual_places_are_shown_and_stored_when_agreed(
-    run: Run, services: Services, at_home: Path, answer: str, number: int
+    run: Run, services: Services, answer: str, number: int
 ) -> None:
     result = run("credentials", "import", input=f"{answer}\n")
     assert result.exit_code == 0, result.output
@@ -116,13 +117,15 @@ def test_without_a_path_the_usual_places_are_shown_and_stored_when_agreed(
     assert len(stored(services)) == number
 
 
-def test_with_yes_nothing_is_asked(run: Run, services: Services, at_home: Path) -> None:
+@pytest.mark.usefixtures("at_home")
+def test_with_yes_nothing_is_asked(run: Run, services: Services) -> None:
     result = run("credentials", "import", "--yes")
     assert result.exit_code == 0, result.output
     assert len(stored(services)) == 3
 
 
-def test_what_is_known_is_not_asked_about(run: Run, at_home: Path) -> None:
+@pytest.mark.usefixtures("at_home")
+def test_what_is_known_is_not_asked_about(run: Run) -> None:
     run("credentials", "import", "--yes")
     result = run("credentials", "import")
     assert result.exit_code == 0, result.output
@@ -130,12 +133,14 @@ def test_what_is_known_is_not_asked_about(run: Run, at_home: Path) -> None:
     assert result.output.count("known") == 3
 
 
-def test_a_dry_run_of_the_usual_places_asks_and_stores_nothing(run: Run, services: Services, at_home: Path) -> None:
+@pytest.mark.usefixtures("at_home")
+def test_a_dry_run_of_the_usual_places_asks_and_stores_nothing(run: Run, services: Services) -> None:
     result = run("credentials", "import", "--dry-run")
     assert result.exit_code == 0, result.output
     assert "Store" not in result.output
     assert stored(services) == {}
 
 
-def test_a_machine_without_a_login_is_told_what_to_name(run: Run, home: Path) -> None:
+@pytest.mark.usefixtures("home")
+def test_a_machine_without_a_login_is_told_what_to_name(run: Run) -> None:
     assert "name a file, or -" in one_line(run("credentials", "import"))

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -98,6 +99,23 @@ def test_a_file_that_is_away_cannot_be_read(file: Path) -> None:
         read_file(file)
 
 
+def test_a_pipe_is_read() -> None:
+    reading, writing = os.pipe()
+    with os.fdopen(writing, "w") as pipe:
+        json.dump(ide_social(), pipe)
+    try:
+        assert tokens(read_paths([Path(f"/dev/fd/{reading}")])) == [refresh_token()]
+    finally:
+        os.close(reading)
+
+
+def test_a_file_that_is_far_too_large_is_not_read_whole(file: Path) -> None:
+    with file.open("wb") as sparse:
+        sparse.truncate(40 << 20)
+    with pytest.raises(InvalidLogin, match="larger than any list"):
+        read_file(file)
+
+
 # -- files that a list names --
 
 
@@ -119,7 +137,7 @@ def test_the_files_a_list_names_are_read_from_where_it_stands(tmp_path: Path) ->
     assert (three.login.refresh_token, three.disabled, three.index) == (refresh_token("three"), None, 2)
 
 
-@pytest.mark.parametrize("path", ["away.json", "\0", "~nobody-here/x.json", ".", "credentials.json"])
+@pytest.mark.parametrize("path", ["away.json", "\0", "x" * 5000, "~nobody-here/x.json", ".", "credentials.json"])
 def test_a_path_that_leads_nowhere_is_the_problem_of_its_entry(tmp_path: Path, path: str) -> None:
     content = [{"type": "json", "path": path}, {"refresh_token": refresh_token()}]
     entries = read_file(write(tmp_path / "credentials.json", content))

@@ -107,6 +107,16 @@ def test_what_a_running_program_wrote_last_is_seen_and_nothing_of_it_is_changed(
         assert hashes(path) == before
 
 
+def test_the_log_of_a_linked_database_is_found(path: Path, tmp_path: Path) -> None:
+    link = tmp_path / "link.sqlite3"
+    kiro_cli(path, cli_idc("old"))
+    link.symlink_to(path)
+    with running_program(path) as database:
+        row = json.dumps(cli_idc("new")["kirocli:odic:token"])
+        database.execute("UPDATE auth_kv SET value = ? WHERE key = 'kirocli:odic:token'", (row,))
+        assert only_login(link).refresh_token == refresh_token("new")
+
+
 def test_no_copy_is_left(path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     folder = tmp_path / "temporary"
     folder.mkdir()
