@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 NEEDED := $(VENV)/.installed
 NEEDED_DEV := $(VENV)/.installed-dev
 
-.PHONY: help run demo install test bench check format lock frontend clean
+.PHONY: help run demo install test bench bench-baseline check format lock frontend clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -24,6 +24,9 @@ test: $(NEEDED_DEV) ## all tests
 
 bench: $(NEEDED_DEV) ## what a unit of work costs, against nginx relaying bytes; ARGS="--quick" is a smoke
 	@$(BIN)/python -m bench.compare $(ARGS)
+
+bench-baseline: $(NEEDED_DEV) ## renew what the hot path may cost (tests/unit/cost_baseline.json)
+	@$(BIN)/python -m tests.unit.cost_guard
 
 check: $(NEEDED_DEV) ## ruff, mypy, import contracts, unused code
 	@$(BIN)/ruff check .
