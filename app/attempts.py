@@ -107,6 +107,7 @@ class Attempts:
                 continue
             self._lease, self._began_at = lease, time.monotonic()
             try:
+                self._lease = lease = replace(lease, credential=self._pool.with_profile(lease))
                 return self._client.open(
                     lease.credential,
                     self._request,

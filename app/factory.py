@@ -15,8 +15,10 @@ from app.attachments import Attachments
 from app.credentials.importers import sync_file
 from app.credentials.login import LoginFlows
 from app.credentials.pool import Pool
+from app.credentials.profiles import Profiles
 from app.credentials.scheduler import Policy
 from app.credentials.store import CredentialStore
+from app.credentials.usage import UsagePoller
 from app.kiro.endpoints import ClientIdentity
 from app.ledger import Ledger
 from app.relay import Relay
@@ -26,6 +28,7 @@ from app.settings import SettingsStore
 from app.storage.root_secret import SIGNATURES, derive, root_secret
 from app.translate.models import BUILT_IN, CatalogueModel
 from app.translate.signatures import Sealer
+from app.upstream.account import AccountClient
 from app.upstream.client import ChatClient
 from app.upstream.fetch import fetch
 from app.upstream.http import Http, goes_around
@@ -64,8 +67,17 @@ def create_app(config: Config) -> Flask:
         current = settings.current()
         return Policy(current.scheduling_mode, current.min_usage_threshold, config.web_concurrency)
 
-    pool = Pool(store, http=http, identity=identity, policy=policy)
+    account = AccountClient(http, identity)
+    profiles = Profiles(store, account)
+    pool = Pool(store, http=http, identity=identity, policy=policy, profiled=profiles.ensure_profile)
     ledger = Ledger()
+    usage = UsagePoller(
+        store,
+        account,
+        fresh=lambda credential: profiles.ensure_profile(pool.fresh(credential)),
+        happened=store.happened,
+        threshold=lambda: settings.current().min_usage_threshold,
+    )
 
     def catalogue() -> tuple[CatalogueModel, ...]:
         return BUILT_IN
@@ -88,12 +100,15 @@ def create_app(config: Config) -> Flask:
         logins=LoginFlows(store, http=http, identity=identity),
         relay=relay,
         ledger=ledger,
+        usage=usage,
         catalogue=catalogue,
         clock=time.time,
     )
     # The last one registered runs first: requests that end while a refresh is waited for still get their record.
     worker.at_exit(lambda: ledger.flush(LEDGER_FLUSH_SECONDS))
     worker.at_exit(lambda: pool.join_refreshes(REFRESH_JOIN_SECONDS))
+    worker.at_exit(usage.stop)
+    worker.at_start(usage.start)
     if config.kiro_credentials_file is not None:
         sync_file(config.kiro_credentials_file, store)
     blueprints.register(app)

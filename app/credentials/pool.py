@@ -61,7 +61,8 @@ class Lease:
 class Pool:
     """One object per process.
 
-    policy: how to choose. clock: epoch seconds. start: runs a function beside its caller and lets others wait for it.
+    policy: how to choose. profiled: gives a login that is refused without its profile ARN that ARN. exhausted: told the id of a
+    credential whose quota is used up. clock: epoch seconds. start: runs a function beside its caller and lets others wait.
     """
 
     def __init__(
@@ -71,6 +72,8 @@ class Pool:
         http: Sender,
         identity: Callable[[], ClientIdentity],
         policy: Callable[[], Policy] = Policy,
+        profiled: Callable[[Credential], Credential] = lambda credential: credential,
+        exhausted: Callable[[int], None] = lambda _id: None,
         clock: Callable[[], float] = time.time,
         start: Callable[[Callable[[], Credential]], Task[Credential]] = spawn,
     ) -> None:
@@ -78,6 +81,8 @@ class Pool:
         self._http = http
         self._identity = identity
         self._policy = policy
+        self._profiled = profiled
+        self._exhausted = exhausted
         self._load = Load()
         self._clock = clock
         self._start = start
@@ -115,6 +120,13 @@ class Pool:
     def give_back(self, lease: Lease) -> None:
         """The attempt is over, however it ended."""
         self._load.ended(lease.credential.id)
+
+    def with_profile(self, lease: Lease) -> Credential:
+        """The lease's credential as it may be sent: an organisation's login with its profile, looked up before its first chat.
+
+        Raises what the look-up met; that is a failure of the attempt like any other.
+        """
+        return self._profiled(lease.credential)
 
     def fresh(self, credential: Credential) -> Credential:
         """This very credential with a token that can be used, for what is not a request: a look at its usage, a check.
@@ -155,6 +167,8 @@ class Pool:
         happening = self._meaning(lease.credential, error)
         if happening is not None:
             self._happened(lease.credential.id, happening)
+        if isinstance(error, QuotaExhausted):
+            self._exhausted(lease.credential.id)
 
     def learn(self, lease: Lease, found: dict[str, str]) -> None:
         """Remember what works upstream for a credential; a database that is away must not fail the request."""

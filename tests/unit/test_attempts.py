@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -48,6 +49,8 @@ class FakePool:
         self.renewed: list[int] = []
         self.learned: list[tuple[int, dict[str, str]]] = []
         self.wanted: list[Wanted] = []
+        self.profiles: dict[int, str] = {}
+        self.profile_errors: list[GatewayError] = []
         self.lent = 0
         self.full = 0
 
@@ -72,6 +75,11 @@ class FakePool:
 
     def succeed(self, lease: Lease) -> None:
         """Nothing to note."""
+
+    def with_profile(self, lease: Lease) -> Credential:
+        if self.profile_errors:
+            raise self.profile_errors.pop(0)
+        return replace(lease.credential, profile_arn=self.profiles.get(lease.credential.id))
 
     def give_back(self, _lease: Lease) -> None:
         self.lent -= 1
@@ -299,3 +307,24 @@ def test_one_that_stays_full_is_told() -> None:
     pool.full = 1000
     with pytest.raises(AtCapacity):
         attempts(pool, FakeClient()).open()
+
+
+# -- whose profile --
+
+
+def test_an_organisations_login_goes_with_the_profile_that_was_found() -> None:
+    pool, client = FakePool([login(1, "external_idp")]), FakeClient()
+    pool.profiles[1] = "arn:aws:codewhisperer:eu-central-1:111122223333:profile/ABC"
+    attempts(pool, client).open()
+    assert client.asked == [(1, pool.profiles[1])]
+
+
+def test_a_look_up_that_fails_is_a_failed_attempt() -> None:
+    pool, client = FakePool([login(1), login(2)]), FakeClient()
+    pool.profile_errors.append(Throttled("slow down"))
+    tries = attempts(pool, client)
+    assert tries.open() is ANSWER
+    assert [id_ for id_, _ in client.asked] == [2]
+    assert pool.failed == [(1, "Throttled")]
+    assert [attempt.status for attempt in tries.log] == ["Throttled"]
+    assert pool.lent == 1

@@ -17,6 +17,7 @@ from app.credentials.store import CredentialStore
 from app.errors import (
     AccountSuspended,
     AllCoolingDown,
+    AtCapacity,
     EventStreamError,
     GatewayError,
     NoUsableCredential,
@@ -508,3 +509,63 @@ def test_a_database_that_is_away_does_not_fail_the_request(
 
     monkeypatch.setattr(store, "happened", away)
     pool.fail(lease, Throttled())
+
+
+# -- what one process has under way --
+
+
+def test_a_lease_counts_until_it_is_given_back(
+    store: CredentialStore, service: TokenService, clock: Clock
+) -> None:
+    pool = new_pool(service, clock, store)
+    add(store, social("a", max_concurrent=1, **FRESH))
+    lease = pool.lend()
+    with pytest.raises(AtCapacity):
+        pool.lend()
+    pool.give_back(lease)
+    assert pool.lend().credential.id == lease.credential.id
+
+
+def test_a_lease_that_came_to_nothing_does_not_count(pool: Pool, store: CredentialStore, service: TokenService) -> None:
+    add(store, social("a", max_concurrent=1))
+    service.answers = [answered({"message": "later"}, 503)]
+    with pytest.raises(RefreshFailed):
+        pool.lend()
+    with transaction() as session:
+        session.execute(update(CredentialRow).values(state="ready", state_until=None))
+    assert pool.lend().credential.access_token == "aoa-1"
+
+
+def test_a_renewed_lease_counts_as_well(pool: Pool, store: CredentialStore) -> None:
+    add(store, social("a", max_concurrent=1, **FRESH))
+    lease = pool.lend()
+    pool.give_back(lease)
+    renewed = pool.renew(lease)
+    with pytest.raises(AtCapacity):
+        pool.lend()
+    pool.give_back(renewed)
+    pool.lend()
+
+
+def test_a_token_that_is_wanted_for_no_request_is_refreshed_when_it_must_be(
+    pool: Pool, store: CredentialStore, service: TokenService
+) -> None:
+    old, fresh = add(store), add(store, social("b", **FRESH))
+    assert pool.fresh(stored(store, fresh)) == stored(store, fresh)
+    assert pool.fresh(stored(store, old)).access_token == "aoa-1"
+    assert len(service.calls) == 1
+
+
+def test_what_works_for_a_credential_is_kept_with_it(pool: Pool, store: CredentialStore) -> None:
+    add(store, **FRESH)
+    pool.learn(pool.lend(), {"chat_host": "runtime"})
+    assert pool.lend().credential.learned == {"chat_host": "runtime"}
+    assert statements_of(lambda: pool.lend()) == []
+
+
+def test_a_used_up_quota_is_looked_at_again(store: CredentialStore, service: TokenService, clock: Clock) -> None:
+    told: list[int] = []
+    pool = Pool(store, http=service, identity=lambda: IDENTITY, clock=clock, exhausted=told.append)
+    id_ = add(store, **FRESH)
+    pool.fail(pool.lend(), QuotaExhausted("used up"))
+    assert told == [id_]
