@@ -113,6 +113,13 @@ def _secret_of(length: int) -> Callable[[str], str]:
     return parse
 
 
+def _secret_keys(value: str) -> tuple[str, ...]:
+    keys = _list(value)
+    if any(len(key) < 32 for key in keys):
+        raise ValueError("must be keys of at least 32 characters each; make one with: openssl rand -hex 32")
+    return keys
+
+
 def _origins(value: str) -> tuple[str, ...]:
     origins = _list(value)
     for origin in origins:
@@ -147,7 +154,10 @@ class Config:
         _database_url, "PostgreSQL instead of SQLite: postgres://user:password@host/name (wins over DB_PATH)", secret=True
     )
     kiro_secret_keys: tuple[str, ...] = variable(
-        _list, "Comma list of secrets that protect stored tokens; the first writes, all read", default=(), secret=True
+        _secret_keys,
+        "Comma list of secrets that protect stored tokens; the first writes, all read; required with PostgreSQL",
+        default=(),
+        secret=True,
     )
     kiro_credentials_file: Path | None = variable(
         _existing_file, "File with Kiro logins, read at start and never written (Kiro IDE or kiro.rs form)"
@@ -191,9 +201,16 @@ class Config:
             except ValueError as error:
                 shown = "" if item.metadata["secret"] else f" (is {text!r})"
                 problems.append(f"{name}: {error}{shown}")
+        values = _sqlite_as_path(values)
+        if values.get("database_url") and _first(sources, "KIRO_SECRET_KEYS") is None:
+            # A key made by itself would stay on this machine, and the tokens be unreadable on every other.
+            problems.append(
+                "KIRO_SECRET_KEYS: must be set when DATABASE_URL names PostgreSQL, to the same on every machine; "
+                "make one with: openssl rand -hex 32"
+            )
         if problems:
             raise ConfigError(problems)
-        return cls(**_sqlite_as_path(values))
+        return cls(**values)
 
 
 def variable_name(field_name: str) -> str:

@@ -25,7 +25,7 @@ from app.relay import Relay
 from app.runtime import worker
 from app.services import EXTENSION, Services
 from app.settings import SettingsStore
-from app.storage.root_secret import SIGNATURES, derive, root_secret
+from app.storage.root_secret import SIGNATURES, derive, root_secrets
 from app.translate.models import BUILT_IN, CatalogueModel
 from app.translate.signatures import Sealer
 from app.upstream.account import AccountClient
@@ -88,7 +88,7 @@ def create_app(config: Config) -> Flask:
         ledger=ledger,
         settings=settings.current,
         catalogue=catalogue,
-        sealer=Sealer(derive(root_secret(config), SIGNATURES)),
+        sealer=Sealer(*(derive(root, SIGNATURES) for root in root_secrets(config))),
         attachments=Attachments(partial(fetch, ca_bundle=config.ca_bundle)),
     )
     app.extensions[EXTENSION] = Services(

@@ -19,7 +19,7 @@ from app.storage.engine import engine
 from config import Config
 from tests import postgresql
 
-SECRET_KEY = "a secret key for tests, long enough"
+SECRET_KEY = "a secret key for tests long enough"
 _numbers = itertools.count(1)
 
 

@@ -100,6 +100,5 @@ _.process_bind_param
 # Stored now, read by the sign-in, usage and key rotation commands.
 _.learn
 _.save_usage
-_.is_current
 ClaimRow
 _.done_at

@@ -1,4 +1,4 @@
-"""The command line: `flask --app wsgi credentials|keys|login|requests|serve|settings`."""
+"""The command line: `flask --app wsgi credentials|keys|login|requests|rotate-secrets|serve|settings`."""
 
 from __future__ import annotations
 
@@ -8,11 +8,12 @@ from app.cli.credentials import credentials
 from app.cli.keys import keys
 from app.cli.login import login
 from app.cli.records import requests
+from app.cli.secrets import rotate_secrets
 from app.cli.serve import serve
 from app.cli.settings import settings
 
 
 def register(app: Flask) -> None:
     """Hang every command on the application."""
-    for command in (credentials, keys, login, requests, serve, settings):
+    for command in (credentials, keys, login, requests, rotate_secrets, serve, settings):
         app.cli.add_command(command)

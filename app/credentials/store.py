@@ -332,8 +332,8 @@ def _from_row(row: CredentialRow) -> Credential:
     try:
         values |= {name: _open(row, name) for name in SECRET_FIELDS}
     except SecretUnreadable as error:
-        # Nothing is written: with the right key back in KIRO_SECRET_KEYS it is as it was.
-        reason = f"its stored tokens cannot be read, {error}: put the key back into KIRO_SECRET_KEYS, or sign in again"
+        # Nothing is written: with its key back (KIRO_SECRET_KEYS, the .key file beside the database) it is as it was.
+        reason = f"its stored tokens cannot be read, {error}: put its key back, or sign in again"
         values |= dict.fromkeys(SECRET_FIELDS) | {"state": State.REJECTED, "state_until": None, "state_reason": reason}
     return Credential(**values)
 

@@ -1,13 +1,15 @@
-"""The one root secret and the keys derived from it.
+"""The one root secret, those it replaced, and the keys derived from them.
 
 In: the configuration. Out: 32 bytes that are the same in every worker and after every start. `KIRO_SECRET_KEYS` names it where
-it is set; else it is a file beside the SQLite database, made once with mode 0600. Each use has a key of its own.
+it is set, and PostgreSQL is not used without; else it is a file beside the SQLite database, made once with mode 0600. Each use
+has a key of its own.
 """
 
 from __future__ import annotations
 
 import hashlib
 import hmac
+import logging
 import os
 import secrets
 from pathlib import Path
@@ -15,18 +17,15 @@ from pathlib import Path
 from app.errors import StorageUnavailable
 from config import Config
 
+log = logging.getLogger(__name__)
+
 BYTES = 32
 SIGNATURES = "thinking signatures"
 COLUMNS = "columns"
 
 
-def root_secret(config: Config) -> bytes:
-    """The secret that is written with; raises StorageUnavailable when its file cannot be made or read."""
-    return root_secrets(config)[0]
-
-
 def root_secrets(config: Config) -> tuple[bytes, ...]:
-    """Every secret that is read with, the one to write with first. Raises as `root_secret`.
+    """Every secret that is read with, the one to write with first; raises StorageUnavailable when its file is unusable.
 
     The file beside the database is read with as well once `KIRO_SECRET_KEYS` is set: that is how one moves from it.
     """
@@ -65,6 +64,7 @@ def _create(path: Path) -> None:
         with os.fdopen(descriptor, "wb") as file:
             file.write(secrets.token_bytes(BYTES))
         os.link(draft, path)
+        log.warning("made %s: it protects the stored tokens, and without it they cannot be read; back it up by itself", path)
     except FileExistsError:
         pass  # another worker was faster
     finally:

@@ -31,16 +31,19 @@ class Seal:
     credential_id: int
 
 
-@dataclass(frozen=True, slots=True)
 class Sealer:
-    """key: derived from the root secret; the same in every worker."""
+    """keys: derived from the root secrets, the same in every worker; the first one seals, all open.
 
-    key: bytes
+    A conversation goes on over a change of keys: what was sealed with the old one opens as long as that is listed.
+    """
+
+    def __init__(self, *keys: bytes) -> None:
+        self._keys = keys
 
     def seal(self, thinking: str, model: str, upstream: str, credential_id: int = 0) -> str:
         """The signature a client gets. upstream: "" when there is none."""
         inner = upstream.encode("utf-8", "replace")
-        mac = self._mac(thinking, model, credential_id, inner)
+        mac = _mac(self._keys[0], thinking, model, credential_id, inner)
         return b64encode(_HEAD.pack(MAGIC, credential_id, mac) + inner).decode()
 
     def open(self, signature: str, thinking: str, model: str) -> Seal | None:
@@ -53,15 +56,17 @@ class Sealer:
             return None
         _, credential_id, mac = _HEAD.unpack_from(sealed)
         inner = sealed[_HEAD.size :]
-        if not hmac.compare_digest(mac, self._mac(thinking, model, credential_id, inner)):
+        macs = (_mac(key, thinking, model, credential_id, inner) for key in self._keys)
+        if not any(hmac.compare_digest(mac, each) for each in macs):
             return None
         return Seal(inner.decode("utf-8", "replace"), credential_id)
 
-    def _mac(self, thinking: str, model: str, credential_id: int, inner: bytes) -> bytes:
-        parts = (
-            model.encode(),
-            str(credential_id).encode(),
-            hashlib.sha256(inner).digest(),
-            thinking.encode("utf-8", "replace"),
-        )
-        return hmac.digest(self.key, b"\x00".join(parts), "sha256")
+
+def _mac(key: bytes, thinking: str, model: str, credential_id: int, inner: bytes) -> bytes:
+    parts = (
+        model.encode(),
+        str(credential_id).encode(),
+        hashlib.sha256(inner).digest(),
+        thinking.encode("utf-8", "replace"),
+    )
+    return hmac.digest(key, b"\x00".join(parts), "sha256")

@@ -14,6 +14,8 @@ from tests.integration.gateway import clean_environment, free_port
 
 THREE_MISTAKES = "PORT=eighty\nLOG_LEVEL=loud\nJWT_SECRET=hunter2-short\n"
 
+KEY = "k" * 32
+
 
 def config_of(**environment: str) -> Config:
     return Config.from_env(environment, dotenv=None)
@@ -124,7 +126,7 @@ def test_no_secret_is_in_a_repr() -> None:
         "ADMIN_PASSWORD": "secret-word",
         "JWT_SECRET": "secret-" + "x" * 32,
         "DATABASE_URL": "postgres://u:secret-db@h/n",
-        "KIRO_SECRET_KEYS": "secret-a,secret-b",
+        "KIRO_SECRET_KEYS": "secret-a" * 4 + ",secret-b" + "b" * 32,
         "HTTPS_PROXY": "http://u:secret-proxy@h:1",
     }
     assert set(secrets) == {variable_name(item.name) for item in fields(Config) if item.metadata["secret"]}
@@ -143,9 +145,22 @@ def test_a_config_cannot_be_changed() -> None:
         config_of().port = 1  # type: ignore[misc]
 
 
+def test_postgresql_needs_the_secret_that_every_machine_shares() -> None:
+    (problem,) = problems_of(DATABASE_URL="postgres://u:hidden@h/n")
+    assert problem.startswith("KIRO_SECRET_KEYS: must be set when DATABASE_URL names PostgreSQL")
+    assert config_of(DATABASE_URL="sqlite:///a.db").kiro_secret_keys == ()
+
+
+@pytest.mark.parametrize("keys", ["short", "k" * 32 + ",short"])
+def test_a_secret_that_can_be_guessed_is_refused(keys: str) -> None:
+    (problem,) = problems_of(KIRO_SECRET_KEYS=keys)
+    assert problem.startswith("KIRO_SECRET_KEYS: must be keys of at least 32 characters each")
+    assert "short" not in problem
+
+
 @pytest.mark.parametrize("scheme", ["postgres", "postgresql", "postgresql+psycopg"])
 def test_postgresql_is_spoken_through_psycopg_3(scheme: str) -> None:
-    config = config_of(DATABASE_URL=f"{scheme}://u:p@h:5432/n?sslmode=require", DB_PATH="ignored.db")
+    config = config_of(DATABASE_URL=f"{scheme}://u:p@h:5432/n?sslmode=require", DB_PATH="ignored.db", KIRO_SECRET_KEYS=KEY)
     assert config.sqlalchemy_url == "postgresql+psycopg://u:p@h:5432/n?sslmode=require"
 
 
@@ -219,9 +234,13 @@ def test_a_wrong_value_is_named_with_what_it_must_be(name: str, wrong: str) -> N
 
 def test_lists_and_switches() -> None:
     config = config_of(
-        KIRO_SECRET_KEYS="new, old,,", CORS_ORIGINS="*", TRUSTED_PROXIES="10.0.0.0/8", FAST_PATH="Off", LOG_LEVEL="DEBUG"
+        KIRO_SECRET_KEYS=f"{KEY}, old-{KEY},,",
+        CORS_ORIGINS="*",
+        TRUSTED_PROXIES="10.0.0.0/8",
+        FAST_PATH="Off",
+        LOG_LEVEL="DEBUG",
     )
-    assert config.kiro_secret_keys == ("new", "old")
+    assert config.kiro_secret_keys == (KEY, f"old-{KEY}")
     assert (config.cors_origins, config.trusted_proxies) == (("*",), ("10.0.0.0/8",))
     assert (config.fast_path, config.log_level) == (False, "debug")
 

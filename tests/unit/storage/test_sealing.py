@@ -243,4 +243,4 @@ def test_a_secret_that_does_not_open_says_what_to_do(either_database: Config, sp
         row.refresh_token = "v1" + spoil(str(row.refresh_token))[2:]
     (credential,) = store.all(fresh=True)
     assert credential.state == "rejected"
-    assert "put the key back into KIRO_SECRET_KEYS, or sign in again" in str(credential.state_reason)
+    assert "put its key back, or sign in again" in str(credential.state_reason)

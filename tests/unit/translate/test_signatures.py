@@ -38,5 +38,16 @@ def test_another_key_does_not_open_it() -> None:
     assert Sealer(b"x" * 32).open(SEALER.seal("Hm", "claude", "sig"), "Hm", "claude") is None
 
 
+def test_what_an_older_key_sealed_opens_while_that_key_is_listed() -> None:
+    before = SEALER.seal("Hm", "claude", "sig", 7)
+    both = Sealer(b"n" * 32, b"k" * 32)
+    assert both.open(before, "Hm", "claude") == Seal("sig", 7)
+    assert SEALER.open(both.seal("Hm", "claude", "sig"), "Hm", "claude") is None, "the first key seals"
+
+
+def test_no_key_is_in_a_repr() -> None:
+    assert "k" * 32 not in repr(SEALER)
+
+
 def test_thinking_without_upstream_s_signature_has_a_seal_all_the_same() -> None:
     assert SEALER.open(SEALER.seal("Hm", "claude", ""), "Hm", "claude") == Seal("", 0)
