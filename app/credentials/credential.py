@@ -16,7 +16,6 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import Enum, StrEnum
 from typing import Any
-from urllib.parse import urlsplit
 
 from app.errors import GatewayError
 
@@ -39,6 +38,7 @@ IDP_DOMAINS = (
 # Greater numbers are milliseconds: as seconds this one is the year 5138.
 LARGEST_SECONDS = 1e11
 _REGION = re.compile(r"[a-z]{2,}(-[a-z]+)+-\d{1,2}")
+_PLAIN_URL = re.compile(r"https://(?P<host>[a-z0-9.-]+)(/[\w./-]*)?", re.ASCII)
 
 
 class State(StrEnum):
@@ -252,16 +252,19 @@ def _check_external_idp(login: Login) -> None:
 
 
 def check_token_endpoint(token_endpoint: str, issuer_url: str | None) -> None:
-    """Refresh tokens are sent there: only https, a known provider's host, and the issuer's own. Raises InvalidLogin."""
-    url = urlsplit(token_endpoint)
-    host = url.hostname or ""
-    if url.scheme != "https" or url.netloc != host or not host.endswith(IDP_DOMAINS):
+    """Refresh tokens are sent there: only https, a known provider's host, and the issuer's own. Raises InvalidLogin.
+
+    Only addresses that no two readers of URLs take for different hosts: the host of `https://a\\.b.com` is the whole name to
+    urllib and `a` to urllib3, which connects.
+    """
+    endpoint, issuer = _PLAIN_URL.fullmatch(token_endpoint), _PLAIN_URL.fullmatch(issuer_url or "")
+    if endpoint is None or not endpoint["host"].endswith(IDP_DOMAINS):
         raise InvalidLogin(
             f"The token endpoint must be an https address under {', '.join(domain[1:] for domain in IDP_DOMAINS)}: "
             "the refresh token is sent there"
         )
-    if issuer_url and urlsplit(issuer_url).hostname != host:
-        raise InvalidLogin(f"The token endpoint is at {host} and the issuer is not: the two must be the same host")
+    if issuer_url and (issuer is None or issuer["host"] != endpoint["host"]):
+        raise InvalidLogin(f"The token endpoint is at {endpoint['host']} and the issuer is not: the two must be the same host")
 
 
 def _check_api_key(login: Login) -> None:

@@ -68,14 +68,14 @@ def _external_idp(credential: Credential, _identity: ClientIdentity) -> HttpCall
     try:
         # Again, right before the token goes there: a row may be older than the list of known providers.
         check_token_endpoint(endpoint, credential.issuer_url)
-        return external_refresh_call(
-            token_endpoint=endpoint,
-            client_id=credential.client_id or "",
-            refresh_token=credential.refresh_token or "",
-            scopes=credential.scopes,
-        )
-    except (InvalidLogin, ValueError) as error:
-        raise RefreshTokenRejected(f"The refresh token is not sent anywhere: {error}. Sign in again") from error
+    except InvalidLogin as error:
+        raise RefreshTokenRejected(f"The refresh token is not sent anywhere: {error.message}. Sign in again") from error
+    return external_refresh_call(
+        token_endpoint=endpoint,
+        client_id=credential.client_id or "",
+        refresh_token=credential.refresh_token or "",
+        scopes=credential.scopes,
+    )
 
 
 _CALLS: dict[str, Callable[[Credential, ClientIdentity], HttpCall]] = {

@@ -166,10 +166,7 @@ def _check(login: Login) -> None:
     for region in (login.auth_region, login.api_region):
         if region and not _may_be_shown(region):
             raise InvalidLogin("its region is no AWS region; one looks like us-east-1")
-    try:
-        check(login)
-    except ValueError:  # of urlsplit, for a bracket or a port that is none
-        raise InvalidLogin("its token endpoint or issuer is no URL: copy it again") from None
+    check(login)
 
 
 def _kind_by_content(fields: Mapping[str, Any], api_key: str | None) -> str:

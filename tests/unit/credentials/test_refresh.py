@@ -42,6 +42,10 @@ EVIL_ENDPOINTS = [
     "https://evilmicrosoftonline.com/token",
     "https://login.microsoftonline.com@evil.example/token",
     "https://evil.example/.microsoftonline.com",
+    "https://evil.example\\.microsoftonline.com/token",
+    "https://evil.example?.microsoftonline.com",
+    "https://[login.microsoftonline.com/token",
+    "https://login.microsoftonline.com/token\n",
     "https://login.microsoftonline.com:8443/token",
     "https://10.0.0.1/token",
     "https://[::1]/token",
@@ -208,20 +212,12 @@ def test_an_external_provider_s_refusal_is_final(code: str) -> None:
 @pytest.mark.parametrize("endpoint", EVIL_ENDPOINTS)
 def test_a_token_is_not_taken_to_a_stranger(endpoint: str) -> None:
     service = TokenService()
-    login = {**EXTERNAL, "token_endpoint": endpoint}
+    login = {**EXTERNAL, "token_endpoint": endpoint, "issuer_url": None}
     with pytest.raises(RefreshTokenRejected, match="not sent anywhere"):
         refresh(credential(**login), service, IDENTITY)
     assert service.calls == [], "nothing was sent"
     with pytest.raises(InvalidLogin):
         check(Login(refresh_token=refresh_token(), **login))
-
-
-def test_a_token_is_not_taken_where_two_readers_see_two_hosts() -> None:
-    service = TokenService()
-    login = {**EXTERNAL, "token_endpoint": "https://evil.example\\.microsoftonline.com/token", "issuer_url": None}
-    with pytest.raises(RefreshTokenRejected, match="not sent anywhere"):
-        refresh(credential(**login), service, IDENTITY)
-    assert service.calls == []
 
 
 def test_a_token_is_not_taken_to_another_provider_than_the_issuer() -> None:

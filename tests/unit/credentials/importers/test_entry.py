@@ -145,7 +145,8 @@ def test_an_entry_in_use_is_not_marked(entry: dict[str, Any]) -> None:
         (ide_external_idp(tokenEndpoint="http://login.microsoftonline.com/token"), "must be an https address under"),
         (ide_external_idp(tokenEndpoint="https://10.0.0.1/token"), "must be an https address under"),
         (ide_external_idp(issuerUrl="https://evil.example/v2.0"), "must be the same host"),
-        (ide_external_idp(tokenEndpoint="https://[login.microsoftonline.com/"), "no URL"),
+        (ide_external_idp(tokenEndpoint="https://[login.microsoftonline.com/"), "must be an https address under"),
+        (ide_external_idp(issuerUrl="https://[login.microsoftonline.com/"), "must be the same host"),
     ],
 )
 def test_an_entry_that_cannot_be_used_says_what_it_lacks(entry: Any, says: str) -> None:
