@@ -48,10 +48,11 @@ def on_starting(server):
 
 
 def post_worker_init(worker):
-    """Tell the runtime when this worker drains."""
+    """Tell the runtime when this worker drains, and begin what runs beside requests."""
     from app.runtime import worker as life
 
     life.attach(worker, drain_seconds=_config.drain_seconds)
+    life.begin()
 
 
 def worker_exit(server, worker):

@@ -12,6 +12,7 @@ from app.access.api_keys import KeyRing
 from app.credentials.login import LoginFlows
 from app.credentials.pool import Pool
 from app.credentials.store import CredentialStore
+from app.credentials.usage import UsagePoller
 from app.ledger import Ledger
 from app.relay import Relay
 from app.settings import SettingsStore
@@ -33,6 +34,7 @@ class Services:
     logins: LoginFlows
     relay: Relay
     ledger: Ledger
+    usage: UsagePoller
     catalogue: Callable[[], tuple[CatalogueModel, ...]]
     clock: Callable[[], float]
 

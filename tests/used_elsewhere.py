@@ -98,7 +98,3 @@ _.cache_ok
 _.process_bind_param
 
 # Stored now, read by the sign-in, usage and key rotation commands.
-_.learn
-_.save_usage
-ClaimRow
-_.done_at

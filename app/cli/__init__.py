@@ -1,4 +1,4 @@
-"""The command line: `flask --app wsgi credentials|keys|login|requests|rotate-secrets|serve|settings`."""
+"""The command line: `flask --app wsgi credentials|keys|login|requests|rotate-secrets|serve|settings|usage`."""
 
 from __future__ import annotations
 
@@ -11,9 +11,10 @@ from app.cli.records import requests
 from app.cli.secrets import rotate_secrets
 from app.cli.serve import serve
 from app.cli.settings import settings
+from app.cli.usage import usage
 
 
 def register(app: Flask) -> None:
     """Hang every command on the application."""
-    for command in (credentials, keys, login, requests, rotate_secrets, serve, settings):
+    for command in (credentials, keys, login, requests, rotate_secrets, serve, settings, usage):
         app.cli.add_command(command)

@@ -20,6 +20,7 @@ _worker: GunicornWorker | None = None
 _drain_seconds = 0.0
 _draining_since: float | None = None
 _ends_now = False
+_at_start: list[Callable[[], object]] = []
 _at_exit: list[Callable[[], object]] = []
 
 
@@ -44,15 +45,26 @@ def detach() -> None:
     _worker = None
 
 
+def at_start(function: Callable[[], object]) -> None:
+    """Run `function` once this is a worker that serves; commands and the try before the start never do."""
+    _at_start.append(function)
+
+
+def begin() -> None:
+    """Run what `at_start` collected, each once (called by gunicorn.conf.py)."""
+    while _at_start:
+        _at_start.pop(0)()
+
+
 def at_exit(function: Callable[[], object]) -> None:
     """Run `function` when the worker exits (joins refreshes, writes the last records)."""
     _at_exit.append(function)
 
 
 def leave() -> None:
-    """Run what `at_exit` collected, each once (called by gunicorn.conf.py)."""
+    """Run what `at_exit` collected, each once, the last one first (called by gunicorn.conf.py)."""
     while _at_exit:
-        _at_exit.pop(0)()
+        _at_exit.pop()()
 
 
 def must_end(now: float | None = None) -> bool:

@@ -76,7 +76,7 @@ def unreachable(_asked: Asked) -> HttpAnswer:
     raise TransportFailed("Kiro cannot be reached", sent=False)
 
 
-def credits(used: float = 12.5, limit: float = 50.0, **values: Any) -> dict[str, Any]:  # noqa: A001 - Kiro's word
+def credits_used(used: float = 12.5, limit: float = 50.0, **values: Any) -> dict[str, Any]:
     """An answer of getUsageLimits."""
     return {
         "nextDateReset": 1_790_600_000.0,

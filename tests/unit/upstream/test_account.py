@@ -37,7 +37,7 @@ def client(account: a.Account) -> AccountClient:
 
 def only_in(form: str, refusal: HttpAnswer) -> a.Account:
     """Usage is told in one form and refused in every other."""
-    return a.Account(lambda asked: a.answered(a.credits()) if asked.form == form else refusal)
+    return a.Account(lambda asked: a.answered(a.credits_used()) if asked.form == form else refusal)
 
 
 # -- the forms --
