@@ -160,7 +160,7 @@ class Config:
         secret=True,
     )
     kiro_credentials_file: Path | None = variable(
-        _existing_file, "File with Kiro logins, read at start and never written (Kiro IDE or kiro.rs form)"
+        _existing_file, "File with Kiro logins, read at start and never written (any form that `credentials import` reads)"
     )
     kiro_upstream_url: str | None = variable(_url, "Send every upstream call to this base URL instead (a stand-in, a relay)")
     log_level: str = variable(_one_of("debug", "info", "warning", "error"), "debug, info, warning or error", default="info")

@@ -31,6 +31,7 @@ PROMPT_TOO_LONG = "PROMPT_TOO_LONG"
 MODEL_FIELDS_REFUSED = "MODEL_FIELDS_REFUSED"
 """Our own reason, for an answer that gives none: this model does not take these `additionalModelRequestFields`."""
 ACCOUNT_THROTTLE_SECONDS = 1800
+CREDIT_WINDOW_SECONDS = 300
 MAX_RETRY_AFTER_SECONDS = 7 * 24 * 3600
 MAX_MESSAGE_CHARACTERS = 500
 
@@ -199,6 +200,16 @@ _RULES: tuple[tuple[Callable[[Answer], bool], Callable[[Answer], UpstreamError]]
             upstream_status=a.status,
             reason=a.reason or "INSUFFICIENT_MODEL_CAPACITY",
             retry_after_seconds=a.retry_after_seconds,
+        ),
+    ),
+    # "5-minute credit limit exceeded": seconds do not bring it back, and its window is in its name.
+    (
+        lambda a: a.says("5-minute") or a.reason == "CREDIT_CONSUMPTION_RATE_EXCEEDED",
+        lambda a: Throttled(
+            f"Kiro asks to slow down: {a.message}",
+            upstream_status=a.status,
+            reason=a.reason or "CREDIT_CONSUMPTION_RATE_EXCEEDED",
+            retry_after_seconds=a.retry_after_seconds or CREDIT_WINDOW_SECONDS,
         ),
     ),
     (
