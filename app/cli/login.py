@@ -11,7 +11,8 @@ from typing import Any, NoReturn
 import click
 
 from app.cli.group import Group
-from app.credentials.login import LoginFlow, LoginFlows, Status, Wishes
+from app.credentials.login import LoginFlows, Wishes
+from app.credentials.login_flow import LoginFlow, Status
 from app.credentials.scheduler import standing
 from app.kiro.sign_in import LANDINGS, PROVIDERS, SignInFailed
 from app.services import services

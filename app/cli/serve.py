@@ -26,9 +26,9 @@ def serve() -> None:
     click.echo("Claude Code and the SDKs:\n")
     click.echo(f"  export ANTHROPIC_BASE_URL={address} ANTHROPIC_AUTH_TOKEN={key or 'YOUR-KEY'}\n")
     if not stored:
-        click.echo("Next: bring a Kiro login, in another terminal:\n")
-        click.echo("  .venv/bin/flask --app wsgi credentials import ~/.aws/sso/cache/kiro-auth-token.json")
-        click.echo("  .venv/bin/flask --app wsgi credentials add\n")
+        click.echo("Next: sign in to Kiro, or bring a login you have, in another terminal:\n")
+        click.echo("  .venv/bin/flask --app wsgi login")
+        click.echo("  .venv/bin/flask --app wsgi credentials import\n")
     else:
         click.echo(f"{usable} of {stored} Kiro logins can be used now. Stop with Ctrl-C.\n")
     sys.stdout.flush()

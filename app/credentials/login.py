@@ -3,14 +3,8 @@
 In: what a person wants, and later the address their browser landed on. Out: a `LoginFlow` that says what to show them, how it
 stands, and at the end which credential it became.
 
-    WAITING ──approved, address pasted──▶ DONE (credential stored)
-            ──declined, refused─────────▶ FAILED (`problem` says why)
-            ──cancel────────────────────▶ CANCELLED
-            ──time is over──────────────▶ EXPIRED
-
 A device code is asked about by whoever calls `step`, but by one at a time and no sooner than the interval: the row holds a
-lease and the time of the next question, by the database's clock. What nobody may see (device code, client secret, verifier,
-proxy) stands sealed in the row and is wiped when the flow leaves WAITING. No call is made inside a transaction.
+lease and the time of the next question (see `login_flow`). No call is made inside a transaction.
 Source: protocol 1.9, 1.10.
 """
 
@@ -19,44 +13,27 @@ from __future__ import annotations
 import os
 import time
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
-from enum import StrEnum
 from typing import Any
 
-import orjson
-from sqlalchemy import delete, update
-from sqlalchemy.orm import Session
-
+from app.credentials import login_flow
 from app.credentials.credential import Login, check
+from app.credentials.login_flow import LoginFlow, Status, Turn
 from app.credentials.refresh import Sender
 from app.credentials.store import CredentialStore, DuplicateCredential
-from app.errors import GatewayError, NotFound
+from app.errors import GatewayError
 from app.kiro import sign_in
 from app.kiro.endpoints import DEFAULT_REGION, ClientIdentity, HttpCall
 from app.kiro.oauth import Grant
 from app.kiro.sign_in import BUILDER_ID_START_URL, LANDINGS, PROVIDERS, DeviceCode, Pending, Registration, SignInFailed
 from app.storage import db_now, reading, transaction
-from app.storage.secrets import SecretUnreadable, vault
-from app.storage.tables import LoginFlowRow
 from app.upstream.http import HttpAnswer, TransportFailed
 
 METHODS = ("builder_id", "idc", "social")
 ASK_SECONDS = 30.0
-LEASE_SECONDS = 60.0  # outlasts the longest call
 SOCIAL_SECONDS = 900.0
-KEPT_SECONDS = 86_400.0
 STORE_TRIES = 3
-
-
-class Status(StrEnum):
-    """How a sign-in stands; the drawing above says who leads where."""
-
-    WAITING = "waiting"
-    DONE = "done"
-    FAILED = "failed"
-    CANCELLED = "cancelled"
-    EXPIRED = "expired"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
@@ -78,37 +55,6 @@ class Wishes:
 
     def __repr__(self) -> str:
         return f"<Wishes {self.method}>"
-
-
-@dataclass(frozen=True, slots=True)
-class LoginFlow:
-    """A sign-in as anybody may see it.
-
-    shown: `user_code` and `verification_url`, or `authorise_url`; and `expires_at`.
-    ask_in_seconds: how long the next `step` can wait.
-    """
-
-    id: str
-    method: str
-    status: Status
-    shown: Mapping[str, Any]
-    credential_id: int | None
-    problem: str | None
-    ask_in_seconds: float
-
-
-@dataclass(frozen=True, slots=True, repr=False)
-class _Turn:
-    """The right to make the next call of a flow, and what it needs. lease_until: tells it from a later turn."""
-
-    id: str
-    lease_until: float
-    options: dict[str, Any]
-    secret: dict[str, Any]
-
-    @property
-    def registration(self) -> Registration:
-        return Registration(self.secret["client_id"], self.secret["client_secret"], self.secret["client_secret_expires_at"])
 
 
 class LoginFlows:
@@ -139,17 +85,16 @@ class LoginFlows:
     def get(self, id_: str) -> LoginFlow:
         """How a sign-in stands; asks nobody. Raises NotFound."""
         with reading() as session:
-            return _seen(_row(session, id_, lock=False), db_now(session))
+            return login_flow.as_seen(login_flow.find_row(session, id_, lock=False), db_now(session))
 
     def step(self, id_: str) -> LoginFlow:
         """Ask about the device code if it is time and nobody else does, and say how the sign-in stands. Raises NotFound."""
-        seen = self.get(id_)
-        if seen.status not in (Status.WAITING, Status.EXPIRED) or seen.ask_in_seconds > 0:
-            return seen
+        flow = self.get(id_)
+        if flow.status not in (Status.WAITING, Status.EXPIRED) or flow.ask_in_seconds > 0:
+            return flow
         with transaction() as session:
-            row, now = _row(session, id_), db_now(session)
-            due = _waits(row, now) and row.method != "social" and max(row.lease_until or 0.0, row.ask_at or 0.0) <= now
-            turn = _take(row, now) if due else None
+            row, now = login_flow.find_row(session, id_), db_now(session)
+            turn = login_flow.take(row, now) if login_flow.is_due(row, now) else None
         if turn is not None:
             self._ask(turn)
         return self.get(id_)
@@ -160,14 +105,14 @@ class LoginFlows:
         Raises NotFound, or SignInFailed when the address is not the right one: the sign-in goes on waiting for it.
         """
         with transaction() as session:
-            row, now = _row(session, id_), db_now(session)
+            row, now = login_flow.find_row(session, id_), db_now(session)
             turn = None
-            if _waits(row, now):
+            if login_flow.waits(row, now):
                 if row.method != "social":
                     raise SignInFailed("This sign-in needs no address: enter its code on the page that is shown")
                 if (row.lease_until or 0.0) > now:
                     raise SignInFailed("This sign-in is being finished already: look again in a moment")
-                turn = _take(row, now)
+                turn = login_flow.take(row, now)
                 code = sign_in.read_landing(pasted, turn.secret["state"]) if turn else ""
         if turn is not None:
             self._exchange(turn, code)
@@ -176,10 +121,10 @@ class LoginFlows:
     def cancel(self, id_: str) -> LoginFlow:
         """Give a sign-in up; one that is over stays as it is. Raises NotFound."""
         with transaction() as session:
-            row, now = _row(session, id_), db_now(session)
-            if _waits(row, now):
-                _end(row, Status.CANCELLED)
-            return _seen(row, now)
+            row, now = login_flow.find_row(session, id_), db_now(session)
+            if login_flow.waits(row, now):
+                login_flow.end(row, Status.CANCELLED)
+            return login_flow.as_seen(row, now)
 
     # -- beginning --
 
@@ -214,7 +159,7 @@ class LoginFlows:
             "proxy_url": wishes.proxy_url,
         }
         shown = {"user_code": device.user_code, "verification_url": device.verification_url}
-        return _insert(wishes.method, shown, options, secret, device.expires_in_seconds)
+        return login_flow.insert(wishes.method, shown, options, secret, device.expires_in_seconds)
 
     def _device_code(self, region: str, start_url: str, wishes: Wishes) -> tuple[DeviceCode, Registration]:
         identity = self._identity()
@@ -242,7 +187,7 @@ class LoginFlows:
             "landing": wishes.landing,
         }
         secret = {"verifier": verifier, "state": state, "proxy_url": wishes.proxy_url}
-        return _insert(wishes.method, {"authorise_url": url}, options, secret, SOCIAL_SECONDS)
+        return login_flow.insert(wishes.method, {"authorise_url": url}, options, secret, SOCIAL_SECONDS)
 
     def _begin(self, call: HttpCall, wishes: Wishes) -> HttpAnswer:
         try:
@@ -252,7 +197,7 @@ class LoginFlows:
 
     # -- going on --
 
-    def _ask(self, turn: _Turn) -> None:
+    def _ask(self, turn: Turn) -> None:
         registration, asked_at = turn.registration, self._clock()
         call = sign_in.device_token_call(
             region=turn.options["region"],
@@ -275,7 +220,7 @@ class LoginFlows:
             return
         self._keep(turn, self._login("idc", outcome, turn, asked_at))
 
-    def _exchange(self, turn: _Turn, code: str) -> None:
+    def _exchange(self, turn: Turn, code: str) -> None:
         asked_at = self._clock()
         call = sign_in.exchange_call(
             code=code, verifier=turn.secret["verifier"], landing=turn.options["landing"], identity=self._identity()
@@ -291,7 +236,7 @@ class LoginFlows:
             return
         self._keep(turn, self._login("social", grant, turn, asked_at))
 
-    def _login(self, kind: str, grant: Grant, turn: _Turn, asked_at: float) -> Login:
+    def _login(self, kind: str, grant: Grant, turn: Turn, asked_at: float) -> Login:
         """Tokens and client registration together: one does not serve without the other."""
         options, secret = turn.options, turn.secret
         return Login(
@@ -310,7 +255,7 @@ class LoginFlows:
             label=options["label"],
         )
 
-    def _keep(self, turn: _Turn, login: Login) -> None:
+    def _keep(self, turn: Turn, login: Login) -> None:
         """Store the login and end the flow; one that was cancelled meanwhile brings nothing."""
         if self.get(turn.id).status is not Status.WAITING:
             return
@@ -336,95 +281,21 @@ class LoginFlows:
                 replaces = known.id
         raise SignInFailed("The credential was changed at the same moment: begin again")
 
-    def _wait(self, turn: _Turn, pending: Pending) -> None:
+    def _wait(self, turn: Turn, pending: Pending) -> None:
         with transaction() as session:
-            row, now = _row(session, turn.id), db_now(session)
+            row, now = login_flow.find_row(session, turn.id), db_now(session)
             if row.lease_until != turn.lease_until:
                 return
             interval = turn.options.get("interval", 0.0) + (sign_in.SLOW_DOWN_SECONDS if pending.slower else 0.0)
             row.options = {**row.options, "interval": interval}
             row.lease_until, row.ask_at = None, now + interval
 
-    def _over(self, turn: _Turn, status: Status, *, credential_id: int | None = None, problem: str | None = None) -> None:
+    def _over(self, turn: Turn, status: Status, *, credential_id: int | None = None, problem: str | None = None) -> None:
         with transaction() as session:
-            row = _row(session, turn.id)
+            row = login_flow.find_row(session, turn.id)
             if row.status == Status.WAITING or status is Status.DONE:  # that a login was stored is true whatever came between
-                _end(row, status, credential_id=credential_id, problem=problem)
-
-
-# -- rows --
+                login_flow.end(row, status, credential_id=credential_id, problem=problem)
 
 
 def _common(wishes: Wishes) -> dict[str, Any]:
     return {"label": wishes.label, "replaces": wishes.replaces}
-
-
-def _insert(method: str, shown: dict[str, Any], options: dict[str, Any], secret: dict[str, Any], seconds: float) -> LoginFlow:
-    id_ = str(uuid.uuid4())
-    with transaction() as session:
-        now = db_now(session)
-        _tidy(session, now)
-        row = LoginFlowRow(
-            id=id_,
-            method=method,
-            status=Status.WAITING.value,
-            shown={**shown, "expires_at": now + seconds},
-            options=options,
-            secret=vault().seal(orjson.dumps(secret).decode(), _place(id_)),
-            ask_at=now + options.get("interval", 0.0),
-            created_at=now,
-            expires_at=now + seconds,
-        )
-        session.add(row)
-        return _seen(row, now)
-
-
-def _tidy(session: Session, now: float) -> None:
-    """Wipe what nobody finished, and forget what is long over."""
-    late = (LoginFlowRow.status == Status.WAITING.value) & (LoginFlowRow.expires_at <= now)
-    session.execute(update(LoginFlowRow).where(late).values(status=Status.EXPIRED.value, secret=None))
-    session.execute(delete(LoginFlowRow).where(LoginFlowRow.expires_at <= now - KEPT_SECONDS))
-
-
-def _row(session: Session, id_: str, *, lock: bool = True) -> LoginFlowRow:
-    row = session.get(LoginFlowRow, id_, with_for_update=lock)
-    if row is None:
-        raise NotFound("There is no such sign-in any more: begin again")
-    return row
-
-
-def _waits(row: LoginFlowRow, now: float) -> bool:
-    """Whether the flow can still become a login; one whose time is over is ended here."""
-    if row.status == Status.WAITING and now >= row.expires_at:
-        _end(row, Status.EXPIRED)
-    return row.status == Status.WAITING
-
-
-def _take(row: LoginFlowRow, now: float) -> _Turn | None:
-    """Lease the flow; None when its secret cannot be read, which ends it."""
-    try:
-        secret = orjson.loads(vault().open(row.secret or "", _place(row.id)))
-    except SecretUnreadable:
-        _end(row, Status.FAILED, problem="The key it was begun with is gone from KIRO_SECRET_KEYS: begin again")
-        return None
-    row.lease_until = now + LEASE_SECONDS
-    return _Turn(row.id, row.lease_until, dict(row.options), secret)
-
-
-def _end(row: LoginFlowRow, status: Status, *, credential_id: int | None = None, problem: str | None = None) -> None:
-    row.status = status.value
-    row.credential_id, row.problem = credential_id, problem
-    row.secret = row.lease_until = row.ask_at = None
-
-
-def _place(id_: str) -> str:
-    return f"login_flows/{id_}/secret"
-
-
-def _seen(row: LoginFlowRow, now: float) -> LoginFlow:
-    status = Status(row.status)
-    if status is Status.WAITING and now >= row.expires_at:
-        status = Status.EXPIRED
-    problem = "The sign-in was not finished in time: begin again" if status is Status.EXPIRED else row.problem
-    wait = max(row.lease_until or 0.0, row.ask_at or 0.0) - now
-    return LoginFlow(row.id, row.method, status, dict(row.shown), row.credential_id, problem, max(wait, 0.0))

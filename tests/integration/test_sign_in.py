@@ -30,7 +30,7 @@ with app.app_context():
 STEP = """
 import sys, time
 from wsgi import app
-from app.credentials.login import Status
+from app.credentials.login_flow import Status
 from app.services import services
 with app.app_context():
     logins, end = services().logins, time.monotonic() + 20

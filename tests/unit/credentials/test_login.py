@@ -10,7 +10,8 @@ from sqlalchemy import select
 
 from app.credentials.credential import InvalidLogin, State
 from app.credentials.lifecycle import RefreshDead
-from app.credentials.login import KEPT_SECONDS, LoginFlow, LoginFlows, Status, Wishes
+from app.credentials.login import LoginFlows, Wishes
+from app.credentials.login_flow import KEPT_SECONDS, LoginFlow, Status
 from app.credentials.refresh import refresh
 from app.credentials.store import CredentialStore
 from app.errors import NotFound, RefreshTokenRejected
