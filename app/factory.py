@@ -69,7 +69,14 @@ def create_app(config: Config) -> Flask:
 
     account = AccountClient(http, identity)
     profiles = Profiles(store, account)
-    pool = Pool(store, http=http, identity=identity, policy=policy, profiled=profiles.ensure_profile)
+    pool = Pool(
+        store,
+        http=http,
+        identity=identity,
+        policy=policy,
+        profiled=profiles.ensure_profile,
+        exhausted=lambda id_: usage.look_soon(id_),
+    )
     ledger = Ledger()
     usage = UsagePoller(
         store,

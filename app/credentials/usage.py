@@ -29,7 +29,7 @@ from app.upstream.account import Found
 
 log = logging.getLogger(__name__)
 
-START_SECONDS = 5.0
+START_SECONDS = 2.0
 TICK_SECONDS = 20.0
 OFTEN_SECONDS = 300.0
 SELDOM_SECONDS = 4 * 3600.0
