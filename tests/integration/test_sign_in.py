@@ -103,11 +103,12 @@ def test_a_builder_id_leads_to_an_answer(simulator: Simulator, tmp_path: Path) -
     assert chat_is_answered(tmp_path, simulator)
 
 
-def test_an_identity_center_leads_to_a_login_of_its_region(simulator: Simulator, tmp_path: Path) -> None:
+def test_an_identity_center_leads_to_an_answer(simulator: Simulator, tmp_path: Path) -> None:
     where = ("--start-url", "https://acme.awsapps.com/start", "--region", "eu-west-1")
     assert "credential 1 is stored" in approved(tmp_path, simulator, "idc", "idc", *where)
     assert {call["host"] for call in simulator.calls(TOKEN)} == {"oidc.eu-west-1.amazonaws.com"}
     assert "eu-west-1" in flask_command(tmp_path, "credentials", "list").stdout
+    assert chat_is_answered(tmp_path, simulator), "its profile is found first"
 
 
 def test_a_pasted_address_leads_to_an_answer(simulator: Simulator, tmp_path: Path) -> None:
