@@ -9,7 +9,7 @@ from functools import partial
 from flask import Flask
 from flask_cors import CORS
 
-from app import blueprints, cli, storage
+from app import blueprints, cli, logs, storage
 from app.access.api_keys import KeyRing
 from app.attachments import Attachments
 from app.credentials.importers import sync_file
@@ -42,6 +42,7 @@ LEDGER_FLUSH_SECONDS = 5.0
 
 def create_app(config: Config) -> Flask:
     """Make the application: database ready, credentials file read, every service built once, every door hung."""
+    logs.set_up(config)
     app = Flask("app")
     storage.init(app, config)
     settings = SettingsStore()

@@ -58,7 +58,6 @@ _.unit
 # Variables that only gunicorn.conf.py reads, or that are checked at the start and have no reader yet (config.py).
 _.admin_username
 _.jwt_expiry_hours
-_.log_format
 _.web_concurrency
 
 # Columns: what the database keeps for its readers outside (app/storage/tables.py and the values made from them).

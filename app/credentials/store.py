@@ -361,5 +361,4 @@ def _health(row: CredentialRow) -> Health:
 
 def _put(row: CredentialRow, health: Health) -> None:
     row.state, row.state_until, row.failure_count = health.state.value, health.until, health.failure_count
-    # Kiro's words may be in it, and PostgreSQL refuses this one character in a text.
-    row.state_reason = health.reason.replace("\0", "") if health.reason else None
+    row.state_reason = health.reason or None

@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 from flask_sqlalchemy import SQLAlchemy
-from sqlalchemy import JSON, Boolean, Float, ForeignKey, Index, Integer, String, Text
+from sqlalchemy import JSON, Boolean, Float, ForeignKey, Index, Integer, String
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 from app.storage.secrets import SealedText
+from app.storage.words import Remark, Words
 
 
 class Base(DeclarativeBase):
@@ -33,41 +34,41 @@ class CredentialRow(Base):
 
     id: Mapped[int] = mapped_column(Integer, primary_key=True, autoincrement=True)
     kind: Mapped[str] = mapped_column(String(16))
-    label: Mapped[str | None] = mapped_column(Text)
-    provider: Mapped[str | None] = mapped_column(Text)
+    label: Mapped[str | None] = mapped_column(Words)
+    provider: Mapped[str | None] = mapped_column(Words)
     access_token: Mapped[str | None] = mapped_column(SealedText)
     refresh_token: Mapped[str | None] = mapped_column(SealedText)
     expires_at: Mapped[float | None] = mapped_column(Float)
-    client_id: Mapped[str | None] = mapped_column(Text)
+    client_id: Mapped[str | None] = mapped_column(Words)
     client_secret: Mapped[str | None] = mapped_column(SealedText)
     client_secret_expires_at: Mapped[float | None] = mapped_column(Float)
-    start_url: Mapped[str | None] = mapped_column(Text)
-    token_endpoint: Mapped[str | None] = mapped_column(Text)
-    issuer_url: Mapped[str | None] = mapped_column(Text)
-    scopes: Mapped[str | None] = mapped_column(Text)
-    profile_arn: Mapped[str | None] = mapped_column(Text)
-    auth_region: Mapped[str | None] = mapped_column(Text)
-    api_region: Mapped[str | None] = mapped_column(Text)
-    machine_id: Mapped[str | None] = mapped_column(Text)
+    start_url: Mapped[str | None] = mapped_column(Words)
+    token_endpoint: Mapped[str | None] = mapped_column(Words)
+    issuer_url: Mapped[str | None] = mapped_column(Words)
+    scopes: Mapped[str | None] = mapped_column(Words)
+    profile_arn: Mapped[str | None] = mapped_column(Words)
+    auth_region: Mapped[str | None] = mapped_column(Words)
+    api_region: Mapped[str | None] = mapped_column(Words)
+    machine_id: Mapped[str | None] = mapped_column(Words)
     proxy_url: Mapped[str | None] = mapped_column(SealedText)
     priority: Mapped[int] = mapped_column(Integer, default=0)
     max_concurrent: Mapped[int | None] = mapped_column(Integer)
     state: Mapped[str] = mapped_column(String(16), default="ready")
     state_until: Mapped[float | None] = mapped_column(Float)
-    state_reason: Mapped[str | None] = mapped_column(Text)
+    state_reason: Mapped[str | None] = mapped_column(Remark)
     failure_count: Mapped[int] = mapped_column(Integer, default=0)
     success_count: Mapped[int] = mapped_column(Integer, default=0)
     last_used_at: Mapped[float | None] = mapped_column(Float)
     # Tokens are saved where `version` is the one that was read; the lease is the claim to refresh (see credentials.store).
     version: Mapped[int] = mapped_column(Integer, default=1)
-    lease_owner: Mapped[str | None] = mapped_column(Text)
+    lease_owner: Mapped[str | None] = mapped_column(Words)
     lease_until: Mapped[float | None] = mapped_column(Float)
     attempt_at: Mapped[float | None] = mapped_column(Float)
     # What it was imported with: a file's entry is taken over once, also after the tokens here have rotated.
-    import_source: Mapped[str | None] = mapped_column(Text)
+    import_source: Mapped[str | None] = mapped_column(Words)
     import_fingerprint: Mapped[str | None] = mapped_column(String(64), unique=True)
-    email: Mapped[str | None] = mapped_column(Text)
-    subscription_title: Mapped[str | None] = mapped_column(Text)
+    email: Mapped[str | None] = mapped_column(Words)
+    subscription_title: Mapped[str | None] = mapped_column(Words)
     current_usage: Mapped[float | None] = mapped_column(Float)
     usage_limit: Mapped[float | None] = mapped_column(Float)
     usage_at: Mapped[float | None] = mapped_column(Float)
@@ -91,7 +92,7 @@ class LoginFlowRow(Base):
     options: Mapped[dict[str, Any]] = mapped_column(JSON, default=dict)
     secret: Mapped[str | None] = mapped_column(SealedText)
     credential_id: Mapped[int | None] = mapped_column(Integer)
-    problem: Mapped[str | None] = mapped_column(Text)
+    problem: Mapped[str | None] = mapped_column(Remark)
     # Only one worker asks at a time: it claims the flow until then.
     lease_until: Mapped[float | None] = mapped_column(Float)
     ask_at: Mapped[float | None] = mapped_column(Float)
@@ -105,7 +106,7 @@ class ClaimRow(Base):
     __tablename__ = "claims"
 
     name: Mapped[str] = mapped_column(String(64), primary_key=True)
-    owner: Mapped[str | None] = mapped_column(Text)
+    owner: Mapped[str | None] = mapped_column(Words)
     until: Mapped[float | None] = mapped_column(Float)
     done_at: Mapped[float | None] = mapped_column(Float)
 
@@ -116,7 +117,7 @@ class SettingRow(Base):
     __tablename__ = "settings"
 
     key: Mapped[str] = mapped_column(String(64), primary_key=True)
-    value: Mapped[str] = mapped_column(Text)
+    value: Mapped[str] = mapped_column(Words)
     updated_at: Mapped[float] = mapped_column(Float)
 
 
@@ -127,7 +128,7 @@ class ApiKeyRow(Base):
     __table_args__ = NEVER_AGAIN
 
     id: Mapped[int] = mapped_column(Integer, primary_key=True, autoincrement=True)
-    name: Mapped[str] = mapped_column(Text)
+    name: Mapped[str] = mapped_column(Words)
     key_hash: Mapped[str] = mapped_column(String(64), unique=True)
     last4: Mapped[str] = mapped_column(String(4))
     enabled: Mapped[bool] = mapped_column(Boolean, default=True)
@@ -145,26 +146,26 @@ class RequestRow(Base):
     id: Mapped[str] = mapped_column(String(40), primary_key=True)
     at: Mapped[float] = mapped_column(Float)
     api_key_id: Mapped[int | None] = mapped_column(Integer, ForeignKey("api_keys.id", ondelete="SET NULL"))
-    key_name: Mapped[str | None] = mapped_column(Text)
-    path: Mapped[str] = mapped_column(Text)
-    model_asked: Mapped[str | None] = mapped_column(Text)
-    model_used: Mapped[str | None] = mapped_column(Text)
+    key_name: Mapped[str | None] = mapped_column(Words)
+    path: Mapped[str] = mapped_column(Words)
+    model_asked: Mapped[str | None] = mapped_column(Words)
+    model_used: Mapped[str | None] = mapped_column(Words)
     stream: Mapped[bool] = mapped_column(Boolean, default=False)
-    session_id: Mapped[str | None] = mapped_column(Text)
+    session_id: Mapped[str | None] = mapped_column(Words)
     status: Mapped[int | None] = mapped_column(Integer)
-    error_type: Mapped[str | None] = mapped_column(Text)
-    error_message: Mapped[str | None] = mapped_column(Text)
+    error_type: Mapped[str | None] = mapped_column(Words)
+    error_message: Mapped[str | None] = mapped_column(Remark)
     attempts: Mapped[list[dict[str, Any]]] = mapped_column(JSON, default=list)
     input_tokens: Mapped[int | None] = mapped_column(Integer)
     output_tokens: Mapped[int | None] = mapped_column(Integer)
     cache_read_tokens: Mapped[int | None] = mapped_column(Integer)
     cache_write_tokens: Mapped[int | None] = mapped_column(Integer)
-    token_source: Mapped[str | None] = mapped_column(Text)
-    credits: Mapped[str | None] = mapped_column(Text)
+    token_source: Mapped[str | None] = mapped_column(Words)
+    credits: Mapped[str | None] = mapped_column(Words)
     rules: Mapped[list[str]] = mapped_column(JSON, default=list)
     first_event_ms: Mapped[int | None] = mapped_column(Integer)
     total_ms: Mapped[int | None] = mapped_column(Integer)
-    stop_reason: Mapped[str | None] = mapped_column(Text)
+    stop_reason: Mapped[str | None] = mapped_column(Words)
 
 
 class AdminRow(Base):
@@ -175,6 +176,6 @@ class AdminRow(Base):
 
     id: Mapped[int] = mapped_column(Integer, primary_key=True, autoincrement=True)
     username: Mapped[str] = mapped_column(String(128), unique=True)
-    password_hash: Mapped[str] = mapped_column(Text)
+    password_hash: Mapped[str] = mapped_column(Words)
     created_at: Mapped[float] = mapped_column(Float)
     updated_at: Mapped[float] = mapped_column(Float)

@@ -19,6 +19,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from app.storage.secrets import Vault, place
 from simulator.client import Simulator
 from tests.integration.gateway import clean_environment, free_port
 from tests.integration.tree import copy_tree, make, run
@@ -167,7 +168,9 @@ def test_a_refresh_in_flight_is_waited_for_and_said_so(tree: Path, tmp_path: Pat
     assert "token refresh" in gateway.log
     assert rotated != account["refresh_token"]
     with closing(sqlite3.connect(tmp_path / "data.db")) as connection:
-        assert connection.execute("SELECT refresh_token FROM credentials").fetchall() == [(rotated,)]
+        ((sealed,),) = connection.execute("SELECT refresh_token FROM credentials").fetchall()
+    vault = Vault([(tmp_path / "data.db.key").read_bytes()])
+    assert vault.open(sealed, place("credentials", 1, "refresh_token")) == rotated
 
 
 def test_a_run_prints_its_first_key_once(tree: Path, tmp_path: Path) -> None:
