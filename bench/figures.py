@@ -277,7 +277,7 @@ def _end_of(source: Upstream, tag: str, left_at: float) -> float:
 
 
 def _ends(source: Upstream) -> dict[str, float]:
-    context = ssl.create_default_context(cafile=str(source.certificate)) if source.certificate else None
+    context = ssl.create_default_context(cafile=str(source.trusted)) if source.trusted else None
     with urllib.request.urlopen(f"{source.url}/bench/ends", timeout=5, context=context) as answer:
         ends: dict[str, float] = json.loads(answer.read())
     return ends

@@ -22,6 +22,7 @@ from dataclasses import dataclass
 from ipaddress import ip_address
 from pathlib import Path
 
+import certifi
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -79,15 +80,15 @@ class Target:
 
 @dataclass(frozen=True, slots=True)
 class Upstream:
-    """The bench's own upstream. certificate: what to trust, None for plain HTTP."""
+    """The bench's own upstream. trusted: the bundle to trust it by, None for plain HTTP."""
 
     port: int
     pid: int
-    certificate: Path | None
+    trusted: Path | None
 
     @property
     def url(self) -> str:
-        return f"{'https' if self.certificate else 'http'}://127.0.0.1:{self.port}"
+        return f"{'https' if self.trusted else 'http'}://127.0.0.1:{self.port}"
 
 
 @contextlib.contextmanager
@@ -97,7 +98,7 @@ def upstream(folder: Path, *, tls: bool = False, port: int | None = None) -> Ite
     certificate = _certificate(folder) if tls else None
     command = [sys.executable, "-m", "bench.upstream", str(port), *([str(certificate)] if certificate else [])]
     with _process(command, folder / f"upstream-{port}.log", environment=_environment(), port=port) as pid:
-        yield Upstream(port, pid, certificate)
+        yield Upstream(port, pid, _trusted(certificate) if certificate else None)
 
 
 @contextlib.contextmanager
@@ -111,7 +112,7 @@ def gateway(folder: Path, source: Upstream, *, workers: int = 1, credentials: in
     logins = folder / "credentials.json"
     logins.write_text(json.dumps([_login(number) for number in range(credentials)]))
     logins.chmod(0o600)
-    certificate = {} if source.certificate is None else dict.fromkeys(CA_VARIABLES, str(source.certificate))
+    trust = {} if source.trusted is None else dict.fromkeys(CA_VARIABLES, str(source.trusted))
     environment = _environment(
         HOST="127.0.0.1",
         PORT=str(port),
@@ -122,13 +123,13 @@ def gateway(folder: Path, source: Upstream, *, workers: int = 1, credentials: in
         WEB_CONCURRENCY=str(workers),
         DRAIN_SECONDS="1",
         LOG_LEVEL="warning",
-        **certificate,
+        **trust,
     )
     with _process(
         ["sh", "-c", f"exec env {_web_command()}"], folder / "gateway.log", environment=environment, port=port
     ) as pid:
         key = _store_keys(folder / "data.db", keys) if keys else API_KEY
-        kind = "tls" if source.certificate else "plain"
+        kind = "tls" if source.trusted else "plain"
         yield Target(f"gateway {kind}", kind, ("127.0.0.1", port), pid, key)
 
 
@@ -218,6 +219,14 @@ def _certificate(folder: Path) -> Path:
     path = folder / "upstream.pem"
     secret = key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
     path.write_bytes(secret + certificate.public_bytes(serialization.Encoding.PEM))
+    return path
+
+
+def _trusted(certificate: Path) -> Path:
+    """That certificate behind all that are trusted in production: reading them is a part of the cost."""
+    path = certificate.with_name("trusted.pem")
+    own = certificate.read_bytes().partition(b"-----END PRIVATE KEY-----\n")[2]
+    path.write_bytes(Path(certifi.where()).read_bytes() + own)
     return path
 
 
