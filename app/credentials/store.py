@@ -155,7 +155,7 @@ class CredentialStore:
     def remove(self, id_: int) -> bool:
         """Delete a login; False when there is none."""
         with transaction() as session:
-            row = session.get(CredentialRow, id_)
+            row = session.get(CredentialRow, id_, with_for_update=True)
             if row is not None:
                 session.delete(row)
         self._changed()
@@ -247,7 +247,7 @@ class CredentialStore:
     def save_usage(self, id_: int, values: Mapping[str, Any]) -> None:
         """Store what a look at the account brought: columns of `Credential`, a None keeps what is there."""
         with transaction() as session:
-            row = session.get(CredentialRow, id_)
+            row = session.get(CredentialRow, id_, with_for_update=True)
             if row is not None:
                 _set(row, {name: value for name, value in values.items() if value is not None})
         self._changed()

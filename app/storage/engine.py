@@ -17,13 +17,14 @@ from pathlib import Path
 from typing import Any
 
 from flask import Flask
-from sqlalchemy import Engine, event, text
-from sqlalchemy.exc import DBAPIError, OperationalError
+from sqlalchemy import Engine, event, make_url, text
+from sqlalchemy.exc import DatabaseError, DBAPIError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.orm import Session
 
 from app.errors import StorageUnavailable
 from app.storage import secrets
+from app.storage.disk import network_disk
 from app.storage.root_secret import root_secrets
 from app.storage.tables import db
 from config import Config
@@ -31,6 +32,12 @@ from config import Config
 log = logging.getLogger(__name__)
 
 LOCK_WAIT_SECONDS = 15.0
+# A request waits no longer for a connection of PostgreSQL, new or from the pool.
+POOL_SECONDS = 5
+POOL_CONNECTIONS, POOL_OVERFLOW = 8, 16
+# How long PostgreSQL may leave sent data unacknowledged: a network that is gone is not waited for.
+SILENT_MILLISECONDS = 10_000
+_READ_ONLY = "25006"
 _engine: Engine | None = None
 
 
@@ -71,7 +78,7 @@ def dispose() -> None:
 def transaction() -> Iterator[Session]:
     """A writing transaction, committed at the end of the block and rolled back by an exception.
 
-    Raises StorageUnavailable when the database does not answer or stays locked for 15 s.
+    Raises StorageUnavailable when the database does not answer, takes no changes, or stays locked for 15 s.
     """
     with _session(write=True) as session, session.begin():
         yield session
@@ -101,19 +108,46 @@ def _session(*, write: bool) -> Iterator[Session]:
         log.error("the database does not answer: %s", error.__cause__ or error)
         raise StorageUnavailable from error
     except DBAPIError as error:
-        if error.connection_invalidated:
-            raise StorageUnavailable from error
-        raise
+        if not _is_unusable(error):
+            raise
+        log.error("the database cannot be used: %s", error.__cause__ or error)
+        raise StorageUnavailable from error
+
+
+def _is_unusable(error: DBAPIError) -> bool:
+    """Whether it is the database's trouble, not ours: a lost connection, a damaged file, a PostgreSQL that only reads."""
+    damaged = type(error) is DatabaseError and engine().dialect.name == "sqlite"
+    return error.connection_invalidated or damaged or getattr(error.orig, "sqlstate", None) == _READ_ONLY
 
 
 def _options(config: Config) -> dict[str, Any]:
-    if config.sqlalchemy_url.startswith("sqlite"):
-        return {"connect_args": {"timeout": 0, "check_same_thread": False}, "pool_size": 8, "max_overflow": 56}
-    return {"pool_pre_ping": True, "pool_size": 8, "max_overflow": 16, "pool_timeout": 5, "pool_recycle": 1800}
+    if config.database_url is None:
+        connect = {"timeout": 0, "check_same_thread": False}
+        return {"connect_args": connect, "pool_size": 8, "max_overflow": 56, "pool_timeout": LOCK_WAIT_SECONDS}
+    return {
+        "connect_args": _connect_arguments(config.database_url),
+        "pool_pre_ping": True,
+        "pool_size": POOL_CONNECTIONS,
+        "max_overflow": POOL_OVERFLOW,
+        "pool_timeout": POOL_SECONDS,
+        "pool_recycle": 1800,
+    }
+
+
+def _connect_arguments(database_url: str) -> dict[str, Any]:
+    """What the URL does not say itself. Statements are not prepared: a pooler such as pgbouncer would lose them."""
+    ours = {"connect_timeout": POOL_SECONDS, "tcp_user_timeout": SILENT_MILLISECONDS, "prepare_threshold": None}
+    return {name: value for name, value in ours.items() if name not in make_url(database_url).query}
 
 
 def _create_file(path: Path) -> None:
-    """Only its owner reads the tokens in it; SQLite gives the -wal file the same mode."""
+    """Only its owner reads it; SQLite gives the -wal file the same mode."""
+    disk = network_disk(path)
+    if disk is not None:
+        raise StorageUnavailable(
+            f"The database file {path} lies on a network disk ({disk}), where SQLite's locks cannot be trusted:"
+            " name a file on a local disk (DB_PATH), or use PostgreSQL (DATABASE_URL), which several machines can share"
+        )
     try:
         path.absolute().parent.mkdir(parents=True, exist_ok=True)
         os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))

@@ -212,3 +212,29 @@ def test_the_clock_of_the_database_has_fractions(database: Path) -> None:
 
     with reading() as session:
         assert db_now(session) == pytest.approx(time.time(), abs=1.0)
+
+
+def test_a_file_that_was_damaged_while_in_use_is_unavailable(database: Path, caplog: pytest.LogCaptureFixture) -> None:
+    put("a", "1")
+    engine_module.engine().dispose()
+    with database.open("r+b") as file:
+        file.seek(100)
+        file.write(b"\xff" * (database.stat().st_size - 100))
+    with pytest.raises(StorageUnavailable):
+        got("a")
+    assert "malformed" in caplog.text
+
+
+def test_a_file_that_cannot_grow_is_unavailable_and_comes_back(database: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def limited(pages: int) -> None:
+        with engine_module.engine().connect() as connection:
+            connection.exec_driver_sql(f"PRAGMA max_page_count = {pages}")
+
+    monkeypatch.setattr(engine_module, "LOCK_WAIT_SECONDS", 0.1)
+    limited(1)  # less than it has: SQLite takes the present number
+    with pytest.raises(StorageUnavailable):
+        put("a", "x" * 200_000)
+    assert got("a") is None, "reading goes on"
+    limited(1_000_000)
+    put("a", "2")
+    assert got("a") == "2"
