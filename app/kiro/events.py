@@ -20,14 +20,14 @@ from app.kiro.eventstream import Frame, HeaderValue
 from app.kiro.payload import load, load_exactly
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class AssistantText:
     """A piece of the answer's text; may be empty."""
 
     text: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class ToolUseFragment:
     """A piece of one call's argument JSON; every piece repeats id and name, the last one has `stop`."""
 
@@ -37,7 +37,7 @@ class ToolUseFragment:
     stop: bool
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Reasoning:
     """A piece of thinking: text, or its signature (may come in pieces), or a redacted block. Each may be empty."""
 
@@ -122,26 +122,21 @@ def parse_event(frame: Frame) -> KiroEvent:
     Raises MalformedEvent when the payload is not what its type promises, and for an exception or error frame the
     GatewayError it stands for.
     """
-    headers = frame.headers
+    headers, payload = frame.headers, frame.payload
     kind = headers.get(":message-type", "event")
-    if kind == "event":
-        return _event(str(headers.get(":event-type", "")), frame.payload)
-    if kind in ("exception", "error"):
-        return _failure(headers, frame.payload)
-    return Unknown(str(kind))
-
-
-def _event(event_type: str, payload: bytes) -> KiroEvent:
+    if kind != "event":
+        return _failure(headers, payload) if kind in ("exception", "error") else Unknown(str(kind))
     # A quote inside a text is escaped, so this is only ever the name of a field.
     if b'_type"' in payload and (error := failures.in_disguise(payload)) is not None:
         raise error
+    event_type = headers.get(":event-type", "")
     parser = _PARSERS.get(event_type)
     if parser is None:
-        return Ignored(event_type) if event_type in IGNORED else Unknown(event_type)
+        return Ignored(str(event_type)) if event_type in IGNORED else Unknown(str(event_type))
     try:
         return parser(payload)
     except (ValueError, TypeError, KeyError, ArithmeticError) as error:
-        raise MalformedEvent(f"Kiro's answer holds a {event_type} that cannot be read") from error
+        raise MalformedEvent(f"Kiro's answer holds a {event_type!s} that cannot be read") from error
 
 
 def _failure(headers: Mapping[str, HeaderValue], payload: bytes) -> KiroEvent:
@@ -158,7 +153,10 @@ def _failure(headers: Mapping[str, HeaderValue], payload: bytes) -> KiroEvent:
 
 
 def _assistant_text(payload: bytes) -> AssistantText:
-    return AssistantText(_text(_object(payload).get("content")))
+    fields = load(payload)
+    if type(fields) is not dict:
+        raise TypeError
+    return AssistantText(_text(fields.get("content")))
 
 
 def _tool_use(payload: bytes) -> ToolUseFragment:
@@ -218,7 +216,7 @@ def _invalid_state(payload: bytes) -> KiroEvent:
     raise failures.from_exception("invalidStateEvent", payload)
 
 
-_PARSERS: dict[str, Callable[[bytes], KiroEvent]] = {
+_PARSERS: dict[HeaderValue, Callable[[bytes], KiroEvent]] = {
     "assistantResponseEvent": _assistant_text,
     "toolUseEvent": _tool_use,
     "reasoningContentEvent": _reasoning,
@@ -247,7 +245,7 @@ def _optional_object(value: Any) -> dict[str, Any] | None:
 
 def _text(value: Any) -> str:
     """A string; nothing at all is an empty one."""
-    return _optional_text(value) or ""
+    return value if type(value) is str else _optional_text(value) or ""
 
 
 def _optional_text(value: Any) -> str | None:

@@ -12,6 +12,7 @@ from typing import Protocol
 from app.errors import TruncatedStream, UpstreamError
 
 MAX_LINE_BYTES = 8192
+HEX_DIGITS = b"0123456789abcdefABCDEF"
 
 
 class BodyDecoder(Protocol):
@@ -42,7 +43,7 @@ class ChunkedDecoder:
                 self._expects = "newline"
             return data
         pieces: list[bytes] = []
-        position, length = 0, len(data)
+        position, length = self._whole_chunks(data, pieces) if self._expects == "size" and not self._line else 0, len(data)
         while position < length and not self.ended:
             if self._expects == "data":
                 piece = data[position : position + self._left]
@@ -63,6 +64,23 @@ class ChunkedDecoder:
             position = end + 1
         return b"".join(pieces)
 
+    def _whole_chunks(self, data: bytes, pieces: list[bytes]) -> int:
+        """Take the chunks that are there from their size to their end, as most are; where the first other one begins."""
+        position, length = 0, len(data)
+        while (end := data.find(b"\r\n", position)) > 0:
+            digits = data[position:end]
+            if not digits or digits.strip(HEX_DIGITS):
+                break  # an extension, or nonsense
+            start = end + 2
+            stop = start + int(digits, 16)
+            if stop == start or data[stop : stop + 2] != b"\r\n":
+                break  # the last one, or one that goes on
+            pieces.append(data[start:stop])
+            position = stop + 2
+            if position == length:
+                break
+        return position
+
     def end_of_input(self) -> None:
         if not self.ended:
             raise TruncatedStream
@@ -75,7 +93,7 @@ class ChunkedDecoder:
         elif self._expects == "size":
             digits = line.split(b";", 1)[0].strip()
             # int() alone would take "+5", "0x5" and "5_0" for numbers.
-            if not digits or digits.strip(b"0123456789abcdefABCDEF"):
+            if not digits or digits.strip(HEX_DIGITS):
                 raise UpstreamError("Kiro's answer has a broken transfer encoding")
             self._left = int(digits, 16)
             self._expects = "data" if self._left else "trailer"
