@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from functools import partial
+from urllib.parse import urlsplit
 
 from flask import Flask
 from flask_cors import CORS
@@ -19,6 +20,7 @@ from app.credentials.profiles import Profiles
 from app.credentials.scheduler import Policy
 from app.credentials.store import CredentialStore
 from app.credentials.usage import UsagePoller
+from app.doctor import Doctor
 from app.kiro.endpoints import ClientIdentity
 from app.ledger import Ledger
 from app.relay import Relay
@@ -90,6 +92,19 @@ def create_app(config: Config) -> Flask:
     def catalogue() -> tuple[CatalogueModel, ...]:
         return BUILT_IN
 
+    def proxy_of(url: str, own: str | None) -> str | None:
+        return own or default_proxy(urlsplit(config.kiro_upstream_url or url).hostname or "")
+
+    doctor = Doctor(
+        store,
+        http=http,
+        fresh=pool.fresh,
+        usage=usage,
+        identity=identity,
+        settings=settings.current,
+        catalogue=catalogue,
+        proxy_of=proxy_of,
+    )
     relay = Relay(
         pool=pool,
         client=ChatClient(http, identity),
@@ -109,6 +124,7 @@ def create_app(config: Config) -> Flask:
         relay=relay,
         ledger=ledger,
         usage=usage,
+        doctor=doctor,
         catalogue=catalogue,
         clock=time.time,
     )

@@ -13,6 +13,7 @@ from app.credentials.login import LoginFlows
 from app.credentials.pool import Pool
 from app.credentials.store import CredentialStore
 from app.credentials.usage import UsagePoller
+from app.doctor import Doctor
 from app.ledger import Ledger
 from app.relay import Relay
 from app.settings import SettingsStore
@@ -35,6 +36,7 @@ class Services:
     relay: Relay
     ledger: Ledger
     usage: UsagePoller
+    doctor: Doctor
     catalogue: Callable[[], tuple[CatalogueModel, ...]]
     clock: Callable[[], float]
 

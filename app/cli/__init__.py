@@ -1,10 +1,11 @@
-"""The command line: `flask --app wsgi credentials|keys|login|requests|rotate-secrets|serve|settings|usage`."""
+"""The command line: `flask --app wsgi credentials|doctor|keys|login|requests|rotate-secrets|serve|settings|usage`."""
 
 from __future__ import annotations
 
 from flask import Flask
 
 from app.cli.credentials import credentials
+from app.cli.doctor import doctor
 from app.cli.keys import keys
 from app.cli.login import login
 from app.cli.records import requests
@@ -16,5 +17,5 @@ from app.cli.usage import usage
 
 def register(app: Flask) -> None:
     """Hang every command on the application."""
-    for command in (credentials, keys, login, requests, rotate_secrets, serve, settings, usage):
+    for command in (credentials, doctor, keys, login, requests, rotate_secrets, serve, settings, usage):
         app.cli.add_command(command)

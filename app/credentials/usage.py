@@ -100,8 +100,24 @@ class UsagePoller:
         """Look now and store what is seen. Raises what the refresh or the question met."""
         credential = self._fresh(credential)
         found = self._account.usage(credential)
-        self._save(credential, found)
+        self.keep(credential, found)
         return found.value
+
+    def keep(self, credential: Credential, found: Found[Usage]) -> None:
+        """Store what was seen, and the form of the question that worked."""
+        usage = found.value
+        values = {
+            "current_usage": usage.used,
+            "usage_limit": usage.limit,
+            "usage": usage.as_json(),
+            "usage_at": self._clock(),
+            "next_reset_at": usage.reset_at,
+            "subscription_title": usage.plan_title,
+            "email": usage.email,
+        }
+        self._store.save_usage(credential.id, values)
+        if credential.learned.get("rest") != str(found.form):
+            self._store.learn(credential.id, rest=str(found.form))
 
     def look_round(self) -> None:
         """Look at everyone it is time for, unless another worker does. Raises StorageUnavailable."""
@@ -166,21 +182,6 @@ class UsagePoller:
         if usage.pays_overage:
             return usage.overage_cap is None or (usage.overage_used or 0.0) < usage.overage_cap
         return usage.remaining is not None and usage.remaining > 0 and usage.remaining >= self._threshold()
-
-    def _save(self, credential: Credential, found: Found[Usage]) -> None:
-        usage = found.value
-        values = {
-            "current_usage": usage.used,
-            "usage_limit": usage.limit,
-            "usage": usage.as_json(),
-            "usage_at": self._clock(),
-            "next_reset_at": usage.reset_at,
-            "subscription_title": usage.plan_title,
-            "email": usage.email,
-        }
-        self._store.save_usage(credential.id, values)
-        if credential.learned.get("rest") != str(found.form):
-            self._store.learn(credential.id, rest=str(found.form))
 
 
 def _is_due(credential: Credential, now: float) -> bool:
