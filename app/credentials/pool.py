@@ -46,6 +46,8 @@ log = logging.getLogger(__name__)
 SAVE_SECONDS = 30.0
 SAVE_AGAIN_SECONDS = 0.25
 WAIT_LOW_SECONDS, WAIT_HIGH_SECONDS = 0.03, 0.1
+# A refresh takes a second or two; a holder that says nothing for so long may have died, and other credentials can serve.
+SILENT_SECONDS = 20.0
 # How long an early refresh that failed is left alone while the old token serves.
 EARLY_AGAIN_SECONDS = 30.0
 
@@ -249,7 +251,7 @@ class Pool:
     def _refresh(self, read: Credential) -> Credential:
         """Tokens newer than those in `read`: from whoever holds the claim, or traded here once it is free.
 
-        A holder that died keeps the claim until it runs out.
+        A holder that died keeps the claim until it runs out; nobody waits for that, see `SILENT_SECONDS`.
         """
         deadline = time.monotonic() + LEASE_SECONDS * 2
         while time.monotonic() < deadline:
@@ -263,6 +265,9 @@ class Pool:
             claim = self._store.claim(stored.id, stored.version, self._owner)
             if claim is not None:
                 return self._refresh_claimed(claim)
+            if self._store.doubt_holder(stored.id, stored.version, SILENT_SECONDS):
+                log.warning("the refresh of credential %d by another worker has not ended: others serve meanwhile", stored.id)
+                continue  # as it stands now it is refused
             time.sleep(random.uniform(WAIT_LOW_SECONDS, WAIT_HIGH_SECONDS))  # noqa: S311 - spreads waiters
         raise RefreshFailed("Another worker has been refreshing this credential for too long")
 

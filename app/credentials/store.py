@@ -20,7 +20,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from app.credentials.credential import Credential, Login, State, Tokens
-from app.credentials.lifecycle import Happening, Health, RefreshWorked, SignedInAgain, advance
+from app.credentials.lifecycle import Happening, Health, RefreshUnclear, RefreshWorked, SignedInAgain, advance
 from app.errors import GatewayError
 from app.kiro.endpoints import derive_machine_id
 from app.storage import db_now, reading, transaction
@@ -264,6 +264,24 @@ class CredentialStore:
             claim = Claim(_from_row(row), owner, cut_off=row.attempt_at is not None)
             row.lease_owner, row.lease_until, row.attempt_at = owner, now + LEASE_SECONDS, now
         return claim
+
+    def doubt_holder(self, id_: int, version: int, silent_seconds: float) -> bool:
+        """Call the refresh of `version` unclear when its holder has been silent for so long; whether it is.
+
+        The claim stays: a holder that is only slow still saves its tokens, which ends the doubt.
+        """
+        with transaction() as session:
+            row = session.get(CredentialRow, id_, with_for_update=True)
+            now = db_now(session)
+            if row is None or row.version != version or (row.lease_until or 0.0) <= now or row.attempt_at is None:
+                return False
+            silent = now - row.attempt_at
+            if silent < silent_seconds:
+                return False
+            reason = f"a refresh that began {silent:.0f} s ago has not ended; the refresh token may have been consumed"
+            self._move(row, RefreshUnclear(reason, wait_seconds=(row.lease_until or now) - now))
+        self._changed()
+        return True
 
     def give_back(self, claim: Claim, happening: Happening | None = None, *, consumed: bool = False) -> Credential | None:
         """End a refresh that brought nothing, together with what it means; the credential as it is stored then.

@@ -11,7 +11,7 @@ from sqlalchemy import event, update
 
 from app.credentials.credential import Credential, Login, State, Tokens
 from app.credentials.lifecycle import Failed, OperatorDisabled, RefreshDead, RefreshUnclear
-from app.credentials.pool import Lease, Pool
+from app.credentials.pool import SILENT_SECONDS, Lease, Pool
 from app.credentials.scheduler import Wanted
 from app.credentials.store import CredentialStore
 from app.errors import (
@@ -32,7 +32,7 @@ from app.errors import (
     UpstreamUnavailable,
 )
 from app.errors import RefreshUnclear as RefreshEndedUnclear
-from app.storage import transaction
+from app.storage import db_now, transaction
 from app.storage.engine import engine
 from app.storage.tables import CredentialRow
 from tests.unit.credentials.logins import (
@@ -82,6 +82,11 @@ def dead_holder(id_: int, **values: Any) -> None:
     lease = {"lease_owner": "dead", "lease_until": 1.0, "attempt_at": 1.0}
     with transaction() as session:
         session.execute(update(CredentialRow).where(CredentialRow.id == id_).values(**{**lease, **values}))
+
+
+def db_time() -> float:
+    with transaction() as session:
+        return db_now(session)
 
 
 def statements_of(action: Callable[[], object]) -> list[str]:
@@ -229,6 +234,22 @@ def test_a_crashed_claimer_is_taken_over_once_its_lease_is_over(
     dead_holder(add(store))
     assert pool.lend().credential.access_token == "aoa-1"
     assert len(service.calls) == 1
+
+
+def test_nobody_waits_for_a_holder_that_has_been_silent_for_long(
+    pool: Pool, store: CredentialStore, service: TokenService
+) -> None:
+    dead = add(store)
+    dead_holder(dead, lease_until=db_time() + 60, attempt_at=db_time() - SILENT_SECONDS - 10)
+    with pytest.raises(RefreshEndedUnclear) as caught:
+        pool.lend()
+    assert caught.value.credential_id == dead
+    assert (stored(store).state, service.calls) == (State.UNCERTAIN, [])
+    with pytest.raises(AllCoolingDown) as told:
+        pool.lend()
+    assert 55 <= (told.value.retry_after_seconds or 0) <= 60, "once the claim has run out"
+    second = add(store, social("b", **FRESH))
+    assert pool.lend().credential.id == second
 
 
 def test_a_token_that_a_crashed_claimer_had_consumed_is_named(
@@ -514,9 +535,7 @@ def test_a_database_that_is_away_does_not_fail_the_request(
 # -- what one process has under way --
 
 
-def test_a_lease_counts_until_it_is_given_back(
-    store: CredentialStore, service: TokenService, clock: Clock
-) -> None:
+def test_a_lease_counts_until_it_is_given_back(store: CredentialStore, service: TokenService, clock: Clock) -> None:
     pool = new_pool(service, clock, store)
     add(store, social("a", max_concurrent=1, **FRESH))
     lease = pool.lend()

@@ -196,6 +196,20 @@ def test_a_dead_holder_s_claim_runs_out_and_its_successor_is_told(store: Credent
     assert claim.cut_off
 
 
+def test_a_holder_that_is_silent_for_long_leaves_a_doubt_that_its_tokens_end(store: CredentialStore, clock: Clock) -> None:
+    stored = added(store)
+    assert not store.doubt_holder(stored.id, 1, 0.0), "nobody holds it"
+    store.claim(stored.id, 1, "slow")
+    assert not store.doubt_holder(stored.id, 1, 20.0)
+    assert not store.doubt_holder(stored.id, 2, 0.0), "another generation"
+    assert store.doubt_holder(stored.id, 1, 0.0)
+    doubted = now_stored(store, stored.id)
+    assert doubted.state is State.UNCERTAIN
+    assert LEASE_SECONDS - 5 < (doubted.state_until or 0.0) - clock.now <= LEASE_SECONDS
+    assert store.save_tokens(stored.id, 1, NEW), "it was only slow"
+    assert now_stored(store, stored.id).state is State.READY
+
+
 def test_a_claim_given_back_is_free_at_once_and_says_nothing_of_a_cut(store: CredentialStore) -> None:
     stored = added(store)
     claim = store.claim(stored.id, 1, "one")
