@@ -41,10 +41,13 @@ from app.translate.ladder import next_document, repeat
 from app.translate.preflight import advice
 from app.translate.tools import ToolNames
 from app.upstream.client import Answer, ChatClient
-from app.upstream.http import HostUnknown
+from app.upstream.http import HostUnknown, TransportFailed
 
 INVALID_MODEL_ID = "INVALID_MODEL_ID"
 EDGE_TIMEOUT = 524
+# The network itself tried three times when a connect runs out of its 5 s: it is not repeated for the same credential, and after
+# two of them the client has waited long enough.
+UNREACHED_SECONDS, UNREACHED_IN_ALL_SECONDS = 4.0, 9.0
 # How often and how long to wait for a credential that answers as many requests as it may.
 ROOM_WAITS, ROOM_SECONDS = 50, 0.1
 LEAVES_CREDENTIAL = (Throttled, QuotaExhausted, AccountSuspended, TokenRejected, RefreshFailed, ProfileRequired)
@@ -92,6 +95,7 @@ class Attempts:
         self._tried_routes: set[tuple[int, Route]] = set()
         self._waits_for_room = 0
         self._model_refused = False
+        self._unreached_seconds = 0.0
         self._last_error: GatewayError | None = None
 
     @property
@@ -138,11 +142,15 @@ class Attempts:
             self._routes[id_] = route
         else:
             self._pool.fail(lease, error)
-            if isinstance(error, LEAVES_CREDENTIAL) or self._tries[id_] >= self._settings.max_attempts_per_credential:
+            if (
+                isinstance(error, LEAVES_CREDENTIAL)
+                or self._was_unreached(error)
+                or self._tries[id_] >= self._settings.max_attempts_per_credential
+            ):
                 self._excluded.add(id_)
             else:
                 self._back_off()
-        if len(self.log) >= self._limit or _waited_enough(error):
+        if len(self.log) >= self._limit or self._waited_enough(error):
             raise error
 
     def ask_again(self, words: str) -> None:
@@ -212,7 +220,8 @@ class Attempts:
                     ms=_milliseconds(began_at),
                 )
             )
-            if id_ is None or len(self.log) >= self._limit:
+            self._was_unreached(error.__cause__)
+            if id_ is None or len(self.log) >= self._limit or self._waited_enough(error):
                 raise
             self._excluded.add(id_)
             self._last_error = error
@@ -263,15 +272,23 @@ class Attempts:
         )
         return lease
 
+    def _was_unreached(self, error: BaseException | None) -> bool:
+        """Whether the last attempt spent its time on a connection that never came; counts that time."""
+        seconds = self.log[-1].ms / 1000
+        if not isinstance(error, TransportFailed) or error.sent or seconds < UNREACHED_SECONDS:
+            return False
+        self._unreached_seconds += seconds
+        return True
+
+    def _waited_enough(self, error: GatewayError) -> bool:
+        """Nobody could be reached for long, or the edge in front of Kiro gave up waiting: so it would be for the next."""
+        at_the_edge = isinstance(error, UpstreamError) and error.upstream_status == EDGE_TIMEOUT
+        return at_the_edge or self._unreached_seconds >= UNREACHED_IN_ALL_SECONDS
+
     def _back_off(self) -> None:
         """200 ms · 2ⁿ up to 2 s, and up to a quarter more. Source: protocol 7."""
         seconds = min(0.2 * 2 ** (len(self.log) - 1), 2.0)
         self._sleep(seconds * (1 + random.random() / 4))  # noqa: S311 - spreads retries, protects nothing
-
-
-def _waited_enough(error: GatewayError) -> bool:
-    """The edge in front of Kiro gave up waiting for an answer: the client has waited long, and so would it again."""
-    return isinstance(error, UpstreamError) and error.upstream_status == EDGE_TIMEOUT
 
 
 def _milliseconds(began_at: float) -> int:

@@ -31,7 +31,7 @@ from app.kiro.request import KiroRequest
 from app.kiro.routes import Route
 from app.settings import snapshot
 from app.translate.preflight import NOTHING_FOUND
-from app.upstream.http import HostUnknown
+from app.upstream.http import HostUnknown, TransportFailed
 
 ANSWER = object()
 
@@ -222,6 +222,32 @@ def test_after_a_timeout_at_the_edge_nobody_waits_again() -> None:
     end, _, client = run([login(1), login(2)], UpstreamUnavailable("timeout", upstream_status=524))
     assert isinstance(end, UpstreamUnavailable)
     assert len(client.asked) == 1
+
+
+def unreached(clock: list[float], seconds: float) -> FakeClient:
+    """Every connect runs out of its time."""
+
+    class BlackHole(FakeClient):
+        def open(self, credential: Credential, request: KiroRequest, *, route: Route, first_event_seconds: float) -> Any:
+            clock[0] += seconds
+            self.asked.append((credential.id, route.profile_arn))
+            raise TransportFailed("Kiro cannot be reached", sent=False)
+
+    return BlackHole()
+
+
+@pytest.mark.parametrize(("seconds", "asked"), [(5.0, [1, 2]), (10.0, [1]), (0.01, [1, 1, 1, 2, 2, 2, 3, 3, 3])])
+def test_matrix_18_a_black_hole_is_met_twice_and_no_more(
+    seconds: float, asked: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = [0.0]
+    monkeypatch.setattr("app.attempts.time.monotonic", lambda: clock[0])
+    pool = FakePool([login(1), login(2), login(3)])
+    client = unreached(clock, seconds)
+    with pytest.raises(TransportFailed):
+        attempts(pool, client).open()
+    assert [id_ for id_, _ in client.asked] == asked
+    assert clock[0] <= 10
 
 
 def test_every_attempt_is_written_down() -> None:
