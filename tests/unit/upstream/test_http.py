@@ -13,6 +13,7 @@ from unittest import mock
 
 import gevent
 import pytest
+from urllib3.util.ssl_ import create_urllib3_context
 
 from app.errors import UpstreamUnavailable
 from app.runtime.clock import TimeLimit, limit
@@ -302,3 +303,14 @@ def test_a_limit_of_the_caller_ends_a_wait_for_headers_and_the_connection() -> N
 def test_no_proxy_names_hosts_and_domains(host: str, around: bool) -> None:
     assert goes_around(host, ["q.us-east-1.amazonaws.com", ".kiro.dev"]) is around
     assert goes_around(host, ["*"])
+
+
+@patched
+def test_the_authorities_are_read_once_for_all_connections() -> None:
+    with certificate() as (tls, trusted), serving(answering(answer(200, b"ok")), tls) as server:
+        http = Http(ca_bundle=trusted, upstream_url=server.url.replace("http:", "https:"))
+        with mock.patch.object(http_module, "create_urllib3_context", wraps=create_urllib3_context) as made:
+            for _ in range(3):
+                http.send(Call())
+                opened(http, Call())
+    assert made.call_count == 1
