@@ -21,7 +21,7 @@ from sqlalchemy.orm import Session
 
 from app.credentials.credential import Credential, Login, State, Tokens
 from app.credentials.lifecycle import Happening, Health, RefreshUnclear, RefreshWorked, SignedInAgain, advance
-from app.errors import GatewayError
+from app.errors import GatewayError, StorageUnavailable
 from app.kiro.endpoints import derive_machine_id
 from app.storage import db_now, reading, transaction
 from app.storage.secrets import SecretUnreadable, place, vault
@@ -94,9 +94,13 @@ class CredentialStore:
             return snapshot
         # The others go on with what is known while one reads; a change in the meantime makes what was read outdated.
         self._read_at, changes = now, self._changes
-        with reading() as session:
-            rows = session.scalars(select(CredentialRow).order_by(CredentialRow.priority, CredentialRow.id))
-            snapshot = tuple(_from_row(row) for row in rows)
+        try:
+            with reading() as session:
+                rows = session.scalars(select(CredentialRow).order_by(CredentialRow.priority, CredentialRow.id))
+                snapshot = tuple(_from_row(row) for row in rows)
+        except StorageUnavailable:
+            self._read_at = now - MAX_AGE_SECONDS  # the next one asks again, and does not go on with what is outdated
+            raise
         if changes == self._changes:
             self._snapshot = snapshot
         return snapshot

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,7 +10,11 @@ from pathlib import Path
 import pytest
 
 from simulator.client import Simulator
+from tests.conftest import SECRET_KEY
 from tests.integration.gateway import Gateway, flask_command, running_gateway
+from tests.postgresql import Server
+
+_numbers = itertools.count(1)
 
 
 @pytest.fixture(scope="module")
@@ -25,6 +30,14 @@ def _unscripted(request: pytest.FixtureRequest) -> Iterator[None]:
     if "simulator" in request.fixturenames:
         running: Simulator = request.getfixturevalue("simulator")
         running.reset()
+
+
+@pytest.fixture
+def postgresql(postgresql_server: Server) -> Iterator[dict[str, str]]:
+    """The variables of a gateway on an empty PostgreSQL database; several gateways with them are several machines."""
+    name = f"gateway_{next(_numbers)}"
+    yield {"DATABASE_URL": postgresql_server.create(name), "KIRO_SECRET_KEYS": SECRET_KEY}
+    postgresql_server.drop(name)
 
 
 @pytest.fixture(scope="module")

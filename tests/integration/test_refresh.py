@@ -4,8 +4,13 @@ from __future__ import annotations
 
 import json
 import signal
+import sqlite3
 import threading
+import time
+import urllib.request
 from collections import Counter
+from collections.abc import Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -27,27 +32,72 @@ def login(simulator: Simulator, folder: Path, **account: Any) -> Path:
     return path
 
 
+def call_at_once(urls: Sequence[str], callers: int = CALLERS) -> Counter[int]:
+    """So many requests at the same moment, spread over the gateways; how often each status came."""
+    statuses: Counter[int] = Counter()
+    ready = threading.Barrier(callers)
+
+    def call(url: str) -> None:
+        with Client(url, seconds=60) as client:
+            ready.wait(30)
+            client.post(body())
+            status = client.answer().status
+        statuses[status] += 1
+
+    threads = [threading.Thread(target=call, args=(urls[number % len(urls)],)) for number in range(callers)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(90)
+    return statuses
+
+
 def test_two_hundred_callers_and_two_workers_refresh_once(simulator: Simulator, tmp_path: Path) -> None:
+    path = login(simulator, tmp_path)
+    simulator.options(refresh_delay=0.5)
+    with running_gateway(tmp_path, upstream_url=simulator.url, workers=2, KIRO_CREDENTIALS_FILE=str(path)) as gateway:
+        statuses = call_at_once([gateway.url])
+    assert statuses == {200: CALLERS}
+    assert len(simulator.calls(REFRESH)) == 1
+
+
+def test_two_hundred_callers_and_two_machines_refresh_once(
+    simulator: Simulator, tmp_path: Path, postgresql: dict[str, str]
+) -> None:
+    path = login(simulator, tmp_path)
+    simulator.options(refresh_delay=0.5)
+    machine: dict[str, Any] = {"upstream_url": simulator.url, "workers": 2, "KIRO_CREDENTIALS_FILE": str(path), **postgresql}
+    with running_gateway(tmp_path, **machine) as one, running_gateway(tmp_path, **machine) as other:
+        statuses = call_at_once([one.url, other.url])
+    assert statuses == {200: CALLERS}
+    assert len(simulator.calls(REFRESH)) == 1
+
+
+def test_a_database_that_is_locked_as_the_token_comes_is_waited_for(simulator: Simulator, tmp_path: Path) -> None:
     path = login(simulator, tmp_path)
     simulator.options(refresh_delay=0.5)
     statuses: Counter[int] = Counter()
     with running_gateway(tmp_path, upstream_url=simulator.url, workers=2, KIRO_CREDENTIALS_FILE=str(path)) as gateway:
-        ready = threading.Barrier(CALLERS)
-
-        def call() -> None:
-            with Client(gateway.url, seconds=60) as client:
-                ready.wait(30)
-                client.post(body())
-                status = client.answer().status
-            statuses[status] += 1
-
-        threads = [threading.Thread(target=call) for _ in range(CALLERS)]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join(90)
-    assert statuses == {200: CALLERS}
+        callers = threading.Thread(target=lambda: statuses.update(call_at_once([gateway.url], 20)))
+        callers.start()
+        simulator.wait_for_call(lambda call: True, path=REFRESH)
+        with closing(sqlite3.connect(tmp_path / "data.db", isolation_level=None)) as other:
+            other.execute("BEGIN IMMEDIATE")
+            simulator.wait_for_call(lambda call: call["ended"] == "complete", path=REFRESH)
+            slowest = max(_seconds_to_answer(f"{gateway.url}/healthz") for _ in range(8))
+            other.execute("ROLLBACK")
+        callers.join(30)
+    assert statuses == {200: 20}
     assert len(simulator.calls(REFRESH)) == 1
+    assert slowest < 1.0, "nobody waits in C: others are answered meanwhile"
+
+
+def _seconds_to_answer(url: str) -> float:
+    """Asked every half second: eight of them are the four seconds of the lock."""
+    time.sleep(0.5)
+    began_at = time.monotonic()
+    urllib.request.urlopen(url, timeout=10).close()
+    return time.monotonic() - began_at
 
 
 def test_clients_that_leave_do_not_lose_the_token(simulator: Simulator, tmp_path: Path) -> None:

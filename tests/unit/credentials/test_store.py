@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from sqlalchemy import event, select, update
 
+from app.credentials import store as store_module
 from app.credentials.credential import Credential, Login, State, Tokens
 from app.credentials.lifecycle import (
     Failed,
@@ -17,6 +18,7 @@ from app.credentials.lifecycle import (
     Throttled,
 )
 from app.credentials.store import LEASE_SECONDS, CredentialStore, DuplicateCredential
+from app.errors import StorageUnavailable
 from app.kiro.endpoints import derive_machine_id
 from app.storage import db_now, reading, transaction
 from app.storage.engine import engine
@@ -131,6 +133,23 @@ def test_what_another_process_changed_is_seen_when_asked_for_afresh(store: Crede
     CredentialStore().happened(stored.id, OperatorDisabled())
     assert store.all()[0].state is State.READY
     assert store.all(fresh=True)[0].state is State.DISABLED
+
+
+def test_what_is_outdated_is_not_gone_on_with_while_the_database_is_away(
+    store: CredentialStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def away() -> None:
+        raise StorageUnavailable
+
+    added(store)
+    store.all()
+    monkeypatch.setattr(store_module, "MAX_AGE_SECONDS", 0.0)
+    with monkeypatch.context() as patch:
+        patch.setattr(store_module, "reading", away)
+        for _ in range(3):
+            with pytest.raises(StorageUnavailable):
+                store.all()
+    assert len(store.all()) == 1
 
 
 def test_a_happening_moves_the_stored_state_and_tells_both(store: CredentialStore) -> None:
