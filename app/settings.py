@@ -213,7 +213,7 @@ class SettingsStore:
     def _opened(self, stored: dict[str, str]) -> dict[str, str]:
         """Secret values in clear; what does not open is left out, and told once."""
         opened = dict(stored)
-        for name in SECRET_SETTINGS & stored.keys():
+        for name in filter(stored.get, SECRET_SETTINGS):
             try:
                 opened[name] = vault().open(stored[name], _place(name))
             except SecretUnreadable as error:

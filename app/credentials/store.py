@@ -362,7 +362,7 @@ def _from_row(row: CredentialRow) -> Credential:
 
 def _open(row: CredentialRow, name: str) -> str | None:
     sealed = getattr(row, name)
-    return None if sealed is None else vault().open(sealed, secret_place(row.id, name))
+    return vault().open(sealed, secret_place(row.id, name)) if sealed else None
 
 
 def _set(row: CredentialRow, values: Mapping[str, Any]) -> None:

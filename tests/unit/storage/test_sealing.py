@@ -82,6 +82,18 @@ def test_what_is_plain_is_sealed_at_the_next_start_and_told_once(
     assert setting("node_version") == "v22", "what is no secret stays as it is"
 
 
+def test_an_empty_text_is_no_secret(either_database: Config, caplog: pytest.LogCaptureFixture) -> None:
+    write_plainly()
+    with transaction() as session:
+        session.execute(text("UPDATE credentials SET proxy_url = ''"))
+        session.execute(text("UPDATE settings SET value = '' WHERE key = 'proxy_url'"))
+    sealing.finish(engine())
+    (credential,) = CredentialStore().all(fresh=True)
+    assert (credential.proxy_url, credential.refresh_token) == (None, SECRETS["refresh_token"])
+    assert SettingsStore().current().proxy_url is None
+    assert "cannot be read" not in caplog.text
+
+
 def test_what_is_sealed_and_what_nobody_can_read_stays_as_it_is(either_database: Config) -> None:
     write_plainly()
     sealing.finish(engine())
