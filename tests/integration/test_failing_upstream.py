@@ -76,9 +76,11 @@ def test_an_exception_frame_before_the_first_word_fails_over_unseen(
     assert len(simulator.calls(CHAT)) == 2
 
 
-def test_a_failing_upstream_is_asked_three_times_a_credential(own_gateway: Gateway, simulator: Simulator) -> None:
+def test_matrix_23_a_failing_upstream_is_asked_three_times_a_credential_and_its_page_stays_there(
+    own_gateway: Gateway, simulator: Simulator
+) -> None:
     html = {"status": 503, "body": "<html>Service Unavailable</html>", "headers": {"Content-Type": "text/html"}}
-    simulator.script([{**html, "times": 0}])
+    simulator.script([{**html, "status": 500, "times": 3}, {**html, "times": 0}])
     answer = ask(own_gateway.url)  # a stream would have got its first ping meanwhile, and a status with it
     assert answer.status == 502
     assert answer.json["error"]["type"] == "api_error"
@@ -112,7 +114,7 @@ def test_when_all_are_throttled_the_client_is_told_when_to_come_back(own_gateway
     assert simulator.calls(CHAT) == [], "who rests is not asked"
 
 
-def test_a_used_up_quota_moves_on(own_gateway: Gateway, simulator: Simulator) -> None:
+def test_matrix_21_a_used_up_quota_moves_on(own_gateway: Gateway, simulator: Simulator) -> None:
     simulator.script([{"status": 402, "body": {"message": "You have reached the limit.", "reason": "MONTHLY_REQUEST_COUNT"}}])
     assert [ask(own_gateway.url).status for _ in range(2)] == [200, 200]
     first, second, third = [call["account"] for call in simulator.calls(CHAT)]
@@ -128,9 +130,12 @@ def test_a_suspended_account_is_left_to_a_person(own_gateway: Gateway, simulator
     assert "suspended by Kiro" in flask_command(own_gateway.folder, "credentials", "list").stdout
 
 
-def test_a_refused_token_is_refreshed_once_and_tried_again(own_gateway: Gateway, simulator: Simulator) -> None:
+@pytest.mark.parametrize("status", [401, 403])
+def test_matrix_20_a_refused_token_is_refreshed_once_and_tried_again(
+    own_gateway: Gateway, simulator: Simulator, status: int
+) -> None:
     invalid = {"message": "The bearer token included in the request is invalid.", "reason": None}
-    simulator.script([{"status": 403, "body": invalid}])
+    simulator.script([{"status": status, "body": invalid}])
     assert ask(own_gateway.url).status == 200
     first, second = [call["account"] for call in simulator.calls(CHAT)]
     assert first == second

@@ -52,7 +52,7 @@ def call_at_once(urls: Sequence[str], callers: int = CALLERS) -> Counter[int]:
     return statuses
 
 
-def test_two_hundred_callers_and_two_workers_refresh_once(simulator: Simulator, tmp_path: Path) -> None:
+def test_matrix_34_two_hundred_callers_and_two_workers_refresh_once(simulator: Simulator, tmp_path: Path) -> None:
     path = login(simulator, tmp_path)
     simulator.options(refresh_delay=0.5)
     with running_gateway(tmp_path, upstream_url=simulator.url, workers=2, KIRO_CREDENTIALS_FILE=str(path)) as gateway:
@@ -61,7 +61,7 @@ def test_two_hundred_callers_and_two_workers_refresh_once(simulator: Simulator, 
     assert len(simulator.calls(REFRESH)) == 1
 
 
-def test_two_hundred_callers_and_two_machines_refresh_once(
+def test_matrix_34_two_hundred_callers_and_two_machines_refresh_once(
     simulator: Simulator, tmp_path: Path, postgresql: dict[str, str]
 ) -> None:
     path = login(simulator, tmp_path)
@@ -100,7 +100,7 @@ def _seconds_to_answer(url: str) -> float:
     return time.monotonic() - began_at
 
 
-def test_clients_that_leave_do_not_lose_the_token(simulator: Simulator, tmp_path: Path) -> None:
+def test_matrix_37_clients_that_leave_do_not_lose_the_token(simulator: Simulator, tmp_path: Path) -> None:
     path = login(simulator, tmp_path)
     simulator.options(refresh_delay=1.0)
     with running_gateway(tmp_path, upstream_url=simulator.url, workers=2, KIRO_CREDENTIALS_FILE=str(path)) as gateway:
