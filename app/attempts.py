@@ -264,7 +264,7 @@ class Attempts:
             Attempt(
                 credential_id=lease.credential.id,
                 credential_label=lease.credential.name,
-                why=lease.reason if route is None else f"{lease.reason}, {route}",
+                why=lease.reason if route is None else f"{lease.reason}; {route}",
                 status=status if error is None else type(error).__name__,
                 reason=None if error is None else error.message,
                 ms=_milliseconds(self._began_at),

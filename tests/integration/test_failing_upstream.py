@@ -6,6 +6,7 @@ Each test has a gateway of its own, because a credential's health outlives a req
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -147,3 +148,23 @@ def test_a_body_error_says_nothing_about_the_credential(own_gateway: Gateway, si
     assert [ask(own_gateway.url).status for _ in range(5)] == [400] * 5
     assert len(simulator.calls(CHAT)) == 5
     assert len({call["account"] for call in simulator.calls(CHAT)}) == 1, "the first credential is still the first"
+
+
+def test_a_request_tells_each_decision_it_took(own_gateway: Gateway, simulator: Simulator) -> None:
+    first = simulator.accounts()[-2]["id"]
+    busy = {"message": "Too many requests", "reason": "USER_REQUEST_RATE_EXCEEDED"}
+    simulator.options(q_answers=410)
+    simulator.script([{"status": 429, "body": busy, "account": first}])
+    answer = ask(own_gateway.url)
+    assert answer.status == 200
+    told = [line for line in records(own_gateway, answer).splitlines() if line.startswith("attempt")]
+    one, two = (account["email"] for account in simulator.accounts()[-2:])
+    gone = "UpstreamError: Kiro answered with an error: This endpoint is no longer available."
+    assert [re.sub(r"\[\d+ ms\]$", "[n ms]", " ".join(line.split())) for line in told] == [
+        f"attempt 1 credential 1 ({one}), first by priority (0) → {gone} [n ms]",
+        f"attempt 2 credential 1 ({one}), first by priority (0); runtime host, with profile ARN → "
+        "Throttled: Kiro asks to slow down: Too many requests [n ms]",
+        f"attempt 3 credential 2 ({two}), first by priority (1); passed over: 1 was tried → {gone} [n ms]",
+        f"attempt 4 credential 2 ({two}), first by priority (1); passed over: 1 was tried; runtime host, with profile ARN → "
+        "ok [n ms]",
+    ]

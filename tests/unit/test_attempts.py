@@ -273,7 +273,7 @@ def test_a_refused_arn_is_left_out_once_and_that_is_remembered() -> None:
     assert [arn for _, arn in client.asked] == [BUILDER_ID_PLACEHOLDER_ARN, None]
     assert pool.learned == [(1, {"chat_host": "q", "chat_arn": "left_out"})]
     assert pool.failed == []
-    assert tries.log[-1].why == "first by priority, q host, without profile ARN"
+    assert tries.log[-1].why == "first by priority; q host, without profile ARN"
 
 
 def test_an_arn_that_is_refused_in_both_forms_is_the_credentials_fault() -> None:
