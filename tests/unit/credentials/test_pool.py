@@ -407,6 +407,65 @@ def test_no_token_is_ever_logged(
     assert "aor-" not in caplog.text
 
 
+# -- a clock that jumps --
+
+
+@pytest.mark.parametrize("jump", [HOUR, -HOUR])
+def test_matrix_46_a_clock_that_jumps_in_a_refresh_costs_at_most_another_one(
+    pool: Pool, store: CredentialStore, service: TokenService, clock: Clock, jump: float
+) -> None:
+    add(store)
+
+    def jumps_once() -> None:
+        clock.now, service.before = clock.now + jump, lambda: None
+
+    service.before = jumps_once
+    lent = [pool.lend().credential for _ in range(5)]
+    assert len(service.calls) == (2 if jump > 0 else 1)
+    assert service.refused == 0
+    assert {credential.state for credential in lent} == {State.READY}
+    assert (stored(store).version, stored(store).lease_until) == (1 + len(service.calls), None)
+
+
+@pytest.mark.parametrize("jump", [HOUR, -HOUR])
+def test_matrix_46_a_claim_is_not_taken_over_by_a_clock_that_jumps(
+    pool: Pool, store: CredentialStore, service: TokenService, clock: Clock, jump: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    id_ = add(store)
+    store.claim(id_, 1, "another worker")
+    asked, lent = threading.Event(), list[Lease]()
+    claim = store.claim
+
+    def asks(*arguments: Any) -> Any:
+        asked.set()
+        return claim(*arguments)
+
+    monkeypatch.setattr(store, "claim", asks)
+    waiting = threading.Thread(target=lambda: lent.append(pool.lend()))
+    waiting.start()
+    for step in (jump, 0.0, 0.0):  # at the last one it has asked by the new clock
+        asked.clear()
+        assert asked.wait(5)
+        clock.now += step
+    assert (lent, service.calls, stored(store).state) == ([], [], State.READY), "it waits, and neither takes over nor doubts"
+    store.save_tokens(id_, 1, Tokens("aoa-other", None, clock.now + HOUR))
+    waiting.join(5)
+    assert [lease.credential.access_token for lease in lent] == ["aoa-other"]
+
+
+def test_matrix_46_a_clock_set_back_an_hour_keeps_a_rest_for_an_hour_longer_at_most(
+    pool: Pool, store: CredentialStore, clock: Clock
+) -> None:
+    add(store, access_token="aoa-old", expires_at=NOON + 3 * HOUR)
+    pool.fail(pool.lend(), Throttled())
+    clock.now -= HOUR
+    with pytest.raises(AllCoolingDown) as told:
+        pool.lend()
+    assert told.value.retry_after_seconds is None, "no client is told to come back in an hour"
+    clock.now += HOUR + 9
+    assert pool.lend().credential.id == 1
+
+
 # -- renewing --
 
 
