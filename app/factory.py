@@ -55,7 +55,9 @@ def create_app(config: Config) -> Flask:
         around = goes_around(host, config.no_proxy)
         return settings.current().proxy_url or (None if around else config.proxy_url)
 
-    http = Http(upstream_url=config.kiro_upstream_url, ca_bundle=config.ca_bundle, default_proxy=default_proxy)
+    http = Http(
+        upstream_url=config.kiro_upstream_url, ca_bundle=config.ca_bundle, default_proxy=default_proxy, fast=config.fast_path
+    )
 
     def identity() -> ClientIdentity:
         current = settings.current()

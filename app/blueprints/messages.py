@@ -16,6 +16,7 @@ from app.blueprints.authentication import api_version, authenticate, read_json, 
 from app.errors import GatewayError
 from app.ledger import RequestRecord
 from app.relay import Call, ClientGone, Exchange
+from app.runtime.direct import DirectWriter, direct_writer
 from app.services import services
 from app.translate.models import resolve
 
@@ -47,8 +48,9 @@ def create_message() -> Response:
 
 def sse_response(exchange: Exchange, id_: str) -> Response:
     """A stream; the server closes the exchange, also when the stream never started."""
+    writer = direct_writer(request.environ) if services().config.fast_path else None
     return Response(
-        EventStream(exchange, id_),
+        EventStream(exchange, id_, writer),
         content_type="text/event-stream; charset=utf-8",
         headers={"cache-control": "no-cache", "x-accel-buffering": "no"},
         direct_passthrough=True,  # the server then calls close() of the stream itself
@@ -56,11 +58,16 @@ def sse_response(exchange: Exchange, id_: str) -> Response:
 
 
 class EventStream:
-    """Bytes of an SSE body, one piece per batch; a failure becomes the last event."""
+    """Bytes of an SSE body, one piece per batch; a failure becomes the last event.
 
-    def __init__(self, exchange: Exchange, id_: str) -> None:
+    With a writer only the first and the last piece go through the server, which sends the head with the first.
+    """
+
+    def __init__(self, exchange: Exchange, id_: str, writer: DirectWriter | None = None) -> None:
         self._exchange = exchange
         self._id = id_
+        self._writer = writer
+        self._began = False
         self._failed = False
 
     def __iter__(self) -> Iterator[bytes]:
@@ -69,14 +76,20 @@ class EventStream:
     def __next__(self) -> bytes:
         if self._failed:
             raise StopIteration
+        writer = self._writer if self._began else None
+        self._began = True
         try:
-            batch = next(self._exchange)
+            for batch in self._exchange:
+                piece = b"".join(map(encode, batch))
+                if writer is None:
+                    return piece
+                writer.write(piece)
         except GatewayError as error:
             self._failed = True
             return encode(error_event(error, self._id))
         except ClientGone:
-            raise StopIteration from None
-        return b"".join(map(encode, batch))
+            pass
+        raise StopIteration
 
     def close(self) -> None:
         self._exchange.close()

@@ -192,13 +192,20 @@ def advance(health: Health, happening: Happening, now: float) -> Health:
 
 def usable(credential: Credential, now: float) -> bool:
     """Whether it may be chosen: READY, its waiting time is over, or only its next refresh is in doubt."""
-    if refreshable(credential, now):
+    if _is_ready(credential, now):
         return True
     return credential.state is State.UNCERTAIN and credential.freshness(now) is not Freshness.EXPIRED
 
 
 def refreshable(credential: Credential, now: float) -> bool:
-    """Whether its tokens may be traded now: READY, or its waiting time is over."""
+    """Whether its tokens may be traded now: READY, its waiting time is over, or only its quota keeps it out.
+
+    Without a token nobody could see that a quota came back early.
+    """
+    return credential.state is State.EXHAUSTED or _is_ready(credential, now)
+
+
+def _is_ready(credential: Credential, now: float) -> bool:
     if credential.state in _ENDS_BY_ITSELF or credential.state is State.UNCERTAIN:
         return credential.state_until is None or credential.state_until <= now
     return credential.state is State.READY

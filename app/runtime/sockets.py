@@ -47,7 +47,8 @@ class StreamWatch:
         self._loop = gevent.get_hub().loop
         self._waiting: Any = None
         self._writing_since: float | None = None
-        self._source: tuple[int, Any] | None = None
+        self._source: socket.socket | None = None
+        self._source_io: Any = None
         self._client = client
         self._peek: _socket.socket | None = None
         self._client_io: Any = None
@@ -64,16 +65,12 @@ class StreamWatch:
         """Wait until `source` has bytes (or its end) to receive."""
         if self.gone:
             return Signal.GONE
-        descriptor = source.fileno()
-        if self._source is None or self._source[0] != descriptor:
+        if self._source is not source:
             self._drop_source()
-            self._source = (descriptor, self._loop.io(descriptor, 1))
-        io = self._source[1]
-        io.start(self._wake, Signal.READY)
-        try:
-            return self._wait()
-        finally:
-            io.stop()
+            self._source, self._source_io = source, self._loop.io(source.fileno(), 1)
+        if not self._source_io.active:
+            self._source_io.start(self._source_readable)
+        return self._wait()
 
     def finished(self, task: Task[Any]) -> Signal:
         """Wait until `task` is done."""
@@ -130,6 +127,13 @@ class StreamWatch:
         if waiting is not None:
             waiting.switch(signal)
 
+    def _source_readable(self) -> None:
+        """The watcher stays armed from one wait to the next: to arm it again for each is a system call for each event."""
+        if self._waiting is None:
+            self._source_io.stop()  # the bytes are waited for later; until then it would fire all the time
+        else:
+            self._wake(Signal.READY)
+
     def _client_readable(self) -> None:
         assert self._peek is not None
         try:
@@ -159,9 +163,9 @@ class StreamWatch:
 
     def _drop_source(self) -> None:
         if self._source is not None:
-            self._source[1].stop()
-            self._source[1].close()
-            self._source = None
+            self._source_io.stop()
+            self._source_io.close()
+            self._source = self._source_io = None
 
 
 def monotonic() -> float:

@@ -3,28 +3,68 @@
 In: a `requests` answer whose headers were read. Out: body bytes as they arrive, de-chunked; the socket to wait on.
 `http.client` can only block in a read, and a blocked read can neither send a ping nor be cut short, so the connection is
 taken over after the headers: what the library has read ahead is drained, then the socket is received from directly.
-This is the only module that touches private attributes of urllib3 and http.client.
+This is the only module that touches private attributes of urllib3 and http.client. Where those are not as expected, or with
+`FAST_PATH=off`, a task reads through the library and hands the bytes on through a pair of sockets: dearer, and the same bytes.
 """
 
 from __future__ import annotations
 
 import contextlib
+import logging
 import socket
 import ssl
-from typing import Any
+from typing import Any, Protocol
 
 from app.errors import TruncatedStream
+from app.runtime.tasks import spawn
 from app.upstream.chunked import BodyDecoder, ChunkedDecoder, CountedDecoder, OpenDecoder
+
+log = logging.getLogger(__name__)
 
 RECEIVE_BYTES = 65536
 
 
-class Body:
+class Body(Protocol):
     """Body bytes of one answer.
 
     socket: wait for it to become readable before each `receive`, unless `has_buffered`.
     ended: the body is complete; `receive` must not be called any more.
     """
+
+    socket: socket.socket
+
+    @property
+    def ended(self) -> bool: ...
+
+    @property
+    def has_buffered(self) -> bool:
+        """Whether `receive` has something without waiting for the socket."""
+        ...
+
+    def receive(self) -> bytes:
+        """Body bytes that are there now; b"" when there are none (yet, or at a chunk's border, or at the end).
+
+        Raises TruncatedStream when the connection ended or broke before the body did.
+        """
+        ...
+
+    def close(self) -> None:
+        """Give the connection up at once; may be called twice."""
+        ...
+
+
+def open_body(response: Any, *, fast: bool = True) -> Body:
+    """The body of a `requests.Response` opened with `stream=True`. fast: FAST_PATH."""
+    if fast:
+        try:
+            return TakenOverBody(response)
+        except AttributeError:
+            log.warning("this HTTP library's connection cannot be taken over: reading through it costs more", exc_info=True)
+    return PumpedBody(response)
+
+
+class TakenOverBody:
+    """A body received from the connection itself."""
 
     def __init__(self, response: Any) -> None:
         """response: `requests.Response` opened with `stream=True`."""
@@ -55,16 +95,11 @@ class Body:
 
     @property
     def has_buffered(self) -> bool:
-        """Whether `receive` has something without waiting for the socket."""
         if self._ahead or self._broken is not None or not self._drained:
             return True
         return self._tls and self.socket.pending() > 0  # type: ignore[attr-defined]
 
     def receive(self) -> bytes:
-        """Body bytes that are there now; b"" when there are none (yet, or at a chunk's border, or at the end).
-
-        Raises TruncatedStream when the connection ended or broke before the body did.
-        """
         if self._ahead:
             data, self._ahead = self._ahead, b""
             return self._decoder.feed(data)
@@ -84,13 +119,53 @@ class Body:
         return b""
 
     def close(self) -> None:
-        """Give the connection up at once; may be called twice.
-
-        The socket is shut down before it is closed: closing alone, while another greenlet waits on it, ends in a traceback.
-        """
+        """The socket is shut down first: closing alone, while another greenlet waits on it, ends in a traceback."""
         with contextlib.suppress(OSError):
             self._carrier.shutdown(socket.SHUT_RDWR)
         self._response.close()
+
+
+class PumpedBody:
+    """A body read by the library in a task of its own."""
+
+    def __init__(self, response: Any) -> None:
+        self._response = response
+        self.socket, self._far = socket.socketpair()
+        self.socket.settimeout(0.0)
+        self.ended = False
+        self.has_buffered = False
+        self._whole = False
+        self._broken: Exception | None = None
+        self._task = spawn(self._pump)
+
+    def receive(self) -> bytes:
+        try:
+            data = self.socket.recv(RECEIVE_BYTES)
+        except BlockingIOError:
+            return b""
+        if not data and not self._whole:
+            raise TruncatedStream from self._broken
+        self.ended = not data
+        return data
+
+    def close(self) -> None:
+        """The task may be inside a read of the connection, which ends before the connection is closed."""
+        self._task.kill()
+        self._task.when_done(self._response.close)
+        self._far.close()
+        self.socket.close()
+
+    def _pump(self) -> None:
+        raw = self._response.raw
+        pieces = raw.stream(RECEIVE_BYTES, decode_content=False) if raw.chunked else iter(lambda: raw.read1(RECEIVE_BYTES), b"")
+        try:
+            for piece in pieces:
+                self._far.sendall(piece)
+            self._whole = True
+        except Exception as error:  # noqa: BLE001 - whatever it is, the body did not come whole
+            self._broken = error
+        finally:
+            self._far.close()
 
 
 def _decoder_for(headers: Any) -> BodyDecoder:

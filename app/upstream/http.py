@@ -12,7 +12,7 @@ import os
 import ssl
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, closing
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Protocol
 from urllib.parse import urlsplit
@@ -25,7 +25,7 @@ from urllib3.util.ssl_ import create_urllib3_context
 
 from app.errors import UpstreamUnavailable
 from app.runtime.clock import TimeLimit, limit
-from app.upstream.body import Body
+from app.upstream.body import Body, open_body
 
 CONNECT_SECONDS = 5.0  # for each address of a host
 REACH_SECONDS = 10.0  # from the look-up of the name to the first byte that is sent, with all addresses, proxy and TLS
@@ -66,7 +66,7 @@ class HttpAnswer:
 
     status: int
     headers: Mapping[str, str]
-    body: bytes
+    body: bytes = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,7 +153,7 @@ class Http:
 
     upstream_url: `KIRO_UPSTREAM_URL`, None for the real services.
     ca_bundle: path of a CA bundle, None for the library's own.
-    default_proxy: the proxy for a host, used when a call names none; "direct" on a call goes around it.
+    fast: FAST_PATH. default_proxy: the proxy for a host, used when a call names none; "direct" on a call goes around it.
     """
 
     def __init__(
@@ -162,7 +162,9 @@ class Http:
         upstream_url: str | None = None,
         ca_bundle: str | None = None,
         default_proxy: Callable[[str], str | None] = lambda _host: None,
+        fast: bool = True,
     ) -> None:
+        self._fast = fast
         self._upstream_url = upstream_url.rstrip("/") if upstream_url else None
         self._trust = _Trust(ca_bundle)
         self._default_proxy = default_proxy
@@ -202,7 +204,7 @@ class Http:
             raise TransportFailed("Kiro cannot be reached", sent=False) from error
         except (requests.RequestException, urllib3.exceptions.HTTPError, OSError) as error:
             raise _translate(error, sent=outgoing.left) from error
-        return StreamingAnswer(response.status_code, _lower(response.headers), Body(response))
+        return StreamingAnswer(response.status_code, _lower(response.headers), open_body(response, fast=self._fast))
 
     def _post(self, call: HttpCall, outgoing: _Outgoing, adapter: HTTPAdapter, proxy_url: str | None) -> requests.Response:
         prepared = requests.PreparedRequest()
