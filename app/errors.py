@@ -154,7 +154,7 @@ class AllExhausted(GatewayError):
 class NoUsableCredential(GatewayError):
     status = 503
     error_type = "api_error"
-    default_message = "No usable Kiro credential: add one with `flask --app wsgi credentials add`"
+    default_message = "No usable Kiro credential: sign in with `flask --app wsgi login`"
 
 
 class AtCapacity(GatewayError):

@@ -89,6 +89,7 @@ def create_app(config: Config) -> Flask:
         fresh=lambda credential: profiles.ensure_profile(pool.fresh(credential)),
         happened=store.happened,
         threshold=lambda: settings.current().min_usage_threshold,
+        every=lambda: settings.current().usage_seconds,
     )
 
     def catalogue() -> tuple[CatalogueModel, ...]:

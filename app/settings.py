@@ -75,6 +75,19 @@ def _number(low: float, high: float) -> Callable[[str], float]:
     return parse
 
 
+def _zero_or(low: float, high: float) -> Callable[[str], float]:
+    """A number of that range, or 0 for never."""
+    number = _number(low, high)
+
+    def parse(text: str) -> float:
+        try:
+            return 0.0 if float(text) == 0 else number(text)
+        except ValueError:
+            raise ValueError(f"must be 0 or a number from {low:g} to {high:g}") from None
+
+    return parse
+
+
 def _count(low: int, high: int) -> Callable[[str], int]:
     def parse(text: str) -> int:
         if not text.isascii() or not text.isdigit() or not low <= int(text) <= high:
@@ -120,6 +133,9 @@ SETTINGS: tuple[Setting, ...] = (
         "fixed: by priority; auto: spread by credits left, sessions stay where they are",
     ),
     Setting("min_usage_threshold", 5.0, _number(0, 1_000_000), "A credential with fewer credits left is left alone"),
+    Setting(
+        "usage_seconds", 300.0, _zero_or(60, 86_400), "How often the usage of logins in use is looked at; 0 never looks at it"
+    ),
     Setting("first_ping_seconds", 5.0, _number(0.5, 60), "How long a stream's status is held back for early errors"),
     Setting("ping_seconds", 10.0, _number(0.5, 15), "Silence after which a stream gets a ping"),
     Setting("first_event_seconds", 120.0, _number(1, 720), "How long an attempt may take to its first event"),
@@ -147,6 +163,7 @@ class Settings:
     upstream_hosts: str
     scheduling_mode: str
     min_usage_threshold: float
+    usage_seconds: float
     first_ping_seconds: float
     ping_seconds: float
     first_event_seconds: float

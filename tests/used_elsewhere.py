@@ -96,4 +96,6 @@ _.impl
 _.cache_ok
 _.process_bind_param
 
-# Stored now, read by the sign-in, usage and key rotation commands.
+# requests calls these of its adapter (app/upstream/http.py).
+_.build_connection_pool_key_attributes
+_.cert_verify

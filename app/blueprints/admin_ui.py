@@ -29,7 +29,7 @@ def admin() -> Response:
     """How the gateway stands, without names or addresses: the page needs no sign-in."""
     total, usable = len(services().store.all()), services().pool.usable_count()
     if not total:
-        stand, next_step = "No Kiro credential is stored.", "Add one with `flask --app wsgi credentials add`."
+        stand, next_step = "No Kiro credential is stored.", "Sign in with `flask --app wsgi login`."
     elif not usable:
         stand, next_step = (
             f"{total} credentials are stored, none can be used now.",

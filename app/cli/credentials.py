@@ -1,4 +1,4 @@
-"""`credentials add|list|import|remove|enable|disable`: Kiro logins."""
+"""`credentials add|set|list|import|remove|enable|disable`: Kiro logins."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from app.cli.importing import import_logins
 from app.credentials.credential import Credential, Login, remarks
 from app.credentials.importers import parse_login
 from app.credentials.lifecycle import Happening, OperatorDisabled, OperatorEnabled
-from app.credentials.scheduler import standing
+from app.credentials.scheduler import credits_left, standing
 from app.credentials.store import CredentialStore
 from app.services import services
 
@@ -27,6 +27,11 @@ _NEEDED = {
         ("client_id", "Client id", False),
         ("client_secret", "Client secret", True),
     ),
+    "external_idp": (
+        ("refresh_token", "Refresh token", True),
+        ("client_id", "Client id", False),
+        ("token_endpoint", "Token endpoint", False),
+    ),
     "api_key": (("api_key", "Kiro API key (ksk_…)", True),),
 }
 _ENTRY_NAMES = {
@@ -39,6 +44,9 @@ _ENTRY_NAMES = {
     "api_region": "apiRegion",
     "profile_arn": "profileArn",
     "start_url": "startUrl",
+    "token_endpoint": "tokenEndpoint",
+    "issuer_url": "issuerUrl",
+    "scopes": "scopes",
     "provider": "provider",
     "email": "email",
     "label": "label",
@@ -54,10 +62,11 @@ def list_credentials() -> None:
     stored = _store().all(fresh=True)
     if not stored:
         click.echo(
-            "No Kiro credential is stored: `flask --app wsgi credentials add`, or `flask --app wsgi credentials import FILE`."
+            "No Kiro credential is stored: sign in with `flask --app wsgi login`, "
+            "or bring logins you have with `flask --app wsgi credentials import FILE`."
         )
         return
-    head = ("ID", "NAME", "KIND", "STATE", "REGION", "PLAN", "PRIORITY", "TOKEN EXPIRES", "WHY")
+    head = ("ID", "NAME", "KIND", "STATE", "REGION", "PLAN", "LEFT", "PRIORITY", "TOKEN EXPIRES", "WHY")
     click.echo(table(head, [_line(each, services().clock()) for each in stored]))
 
 
@@ -71,6 +80,9 @@ def list_credentials() -> None:
 @click.option("--api-region", help="Where chats go, when the profile ARN does not say it.")
 @click.option("--profile-arn", help="A real profile ARN, if the login has one.")
 @click.option("--start-url", help="The start page of its Identity Center.")
+@click.option("--token-endpoint", help="Where an external identity provider (Entra ID, Okta) trades tokens.")
+@click.option("--issuer-url", help="The external identity provider itself.")
+@click.option("--scopes", help="Of the external identity provider, with blanks between them.")
 @click.option("--provider", help="Google, Github, BuilderId or Enterprise.")
 @click.option("--email", help="Whose login it is.")
 @click.option("--label", help="A name of your own for it.")
@@ -97,6 +109,24 @@ def add_credential(replaced_id: int | None, **options: Any) -> None:
         _replace(replaced_id, login)
     for remark in remarks(login):
         click.echo(f"Note: {remark}", err=True)
+
+
+@credentials.command("set")
+@click.argument("id_", metavar="ID", type=int)
+@click.option("--label", help="A name of your own for it.")
+@click.option("--priority", type=int, help="Lower is chosen first (scheduling_mode fixed).")
+@click.option("--max-concurrent", type=int, help="Requests it may answer at once, over the workers of one machine.")
+@click.option("--proxy-url", help="Proxy for this login; `direct` goes around the general one.")
+@click.option("--api-region", help="Where chats go, when no profile ARN says it.")
+@click.option("--profile-arn", help="Its profile, where the one that was found is not the right one.")
+def set_credential(id_: int, **options: Any) -> None:
+    """Change how a login is used. An empty value ('') takes a setting away."""
+    values = {name: None if value == "" else value for name, value in options.items() if value is not None}
+    if not values:
+        raise click.ClickException("nothing to change; see `flask --app wsgi credentials set --help`")
+    if _store().change(_credential(id_).id, values) is None:
+        raise click.ClickException(f"credential {id_} was removed at the same moment")
+    click.echo(f"credential {id_} is changed: {', '.join(sorted(values))}")
 
 
 @credentials.command("remove")
@@ -153,6 +183,8 @@ def _replace(id_: int, login: Login) -> None:
 def _kind(options: dict[str, Any]) -> str:
     if options["api_key"]:
         return "api_key"
+    if options["token_endpoint"]:
+        return "external_idp"
     return "idc" if options["client_id"] or options["client_secret"] else "social"
 
 
@@ -171,6 +203,7 @@ def _line(credential: Credential, now: float) -> tuple[object, ...]:
         standing(credential, now).removeprefix("is "),
         credential.auth_region,
         credential.subscription_title,
+        None if (left := credits_left(credential, now)) is None else f"{left:.1f}",
         credential.priority,
         "never" if credential.kind == "api_key" else instant(credential.expires_at) or "refreshed on first use",
         credential.state_reason,

@@ -213,6 +213,8 @@ def check(login: Login) -> None:
         # It becomes part of the host that is sent the tokens.
         if region and not _REGION.fullmatch(region):
             raise InvalidLogin(f"{region!r} is no AWS region; one looks like us-east-1")
+    if login.max_concurrent is not None and login.max_concurrent < 1:
+        raise InvalidLogin("max_concurrent must be at least 1; disable a login that is to answer nothing")
     if login.proxy_url and login.proxy_url != "direct" and not login.proxy_url.startswith(PROXY_SCHEMES):
         raise InvalidLogin("The proxy must be an http://, https:// or socks5:// URL, or the word direct")
 

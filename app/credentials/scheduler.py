@@ -264,8 +264,8 @@ def _why_none(credentials: Sequence[Credential], wanted: Wanted, now: float, pol
         return AtCapacity("Every Kiro credential answers as many requests as its max_concurrent allows")
     if not credentials:
         return NoUsableCredential(
-            "No Kiro credential is stored: add one with `flask --app wsgi credentials add`, "
-            "or name a file in KIRO_CREDENTIALS_FILE"
+            "No Kiro credential is stored: sign in with `flask --app wsgi login`, bring logins you have with "
+            "`flask --app wsgi credentials import`, or name a file in KIRO_CREDENTIALS_FILE"
         )
     resting = [
         credential.state_until
@@ -311,4 +311,4 @@ def _remedy(credential: Credential) -> str:
                 f"{id_} is suspended by Kiro (see the account's page there, then `flask --app wsgi credentials enable {id_}`)"
             )
         case _:
-            return f"{id_} must be signed in again (bring its new token: `flask --app wsgi credentials add --replace {id_}`)"
+            return f"{id_} must be signed in again (`flask --app wsgi login … --replace {id_}`)"

@@ -12,14 +12,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 from sqlalchemy import select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
-from app.credentials.credential import Credential, Login, State, Tokens
+from app.credentials.credential import Credential, Login, State, Tokens, check
 from app.credentials.lifecycle import Happening, Health, RefreshUnclear, RefreshWorked, SignedInAgain, advance
 from app.errors import GatewayError, StorageUnavailable
 from app.kiro.endpoints import derive_machine_id
@@ -48,6 +48,7 @@ _SIGN_IN_FIELDS = (
     "scopes",
     "auth_region",
 )
+OPERATOR_FIELDS = frozenset({"label", "priority", "max_concurrent", "proxy_url", "api_region", "profile_arn"})
 # Sealed in the database, each for its own row and column.
 SECRET_FIELDS = ("access_token", "refresh_token", "client_secret", "proxy_url")
 
@@ -155,6 +156,25 @@ class CredentialStore:
         finally:
             self._changed()
         return row.id
+
+    def change(self, id_: int, values: Mapping[str, Any]) -> Credential | None:
+        """Store what the operator wants of a login (OPERATOR_FIELDS); it as it stands then, None when there is none.
+
+        Raises InvalidLogin when it could not work so.
+        """
+        assert values.keys() <= OPERATOR_FIELDS
+        with transaction() as session:
+            row = session.get(CredentialRow, id_, with_for_update=True)
+            if row is None:
+                return None
+            check(replace(_from_row(row), **values))
+            _set(row, values)
+            if values.keys() & {"profile_arn", "api_region"}:
+                row.learned = {}  # what worked was found for the other place
+            row.updated_at = self._clock()
+            changed = _from_row(row)
+        self._changed()
+        return changed
 
     def remove(self, id_: int) -> bool:
         """Delete a login; False when there is none."""

@@ -52,7 +52,8 @@ class UsagePoller:
     """One object per process.
 
     fresh: gives the credential with a token that can be used, and with its profile. happened: moves its state. threshold: the
-    credits below which a credential is left alone. clock: epoch seconds.
+    credits below which a credential is left alone. every: seconds between two looks at one in use, 0 for no look at all.
+    clock: epoch seconds.
     """
 
     def __init__(
@@ -63,6 +64,7 @@ class UsagePoller:
         fresh: Callable[[Credential], Credential],
         happened: Callable[[int, Happening], object],
         threshold: Callable[[], float],
+        every: Callable[[], float] = lambda: OFTEN_SECONDS,
         claims: Claims | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
@@ -71,6 +73,7 @@ class UsagePoller:
         self._fresh = fresh
         self._happened = happened
         self._threshold = threshold
+        self._every = every
         self._claims = claims or Claims()
         self._clock = clock
         self._soon: set[int] = set()
@@ -148,11 +151,14 @@ class UsagePoller:
             self._woken.wait(TICK_SECONDS * random.uniform(0.75, 1.25))  # noqa: S311
 
     def _due(self, soon: frozenset[int]) -> list[Credential]:
-        now, left_alone = self._clock(), self._claims.held()
+        now, every = self._clock(), self._every()
+        if not every:
+            return []
+        left_alone = self._claims.held()
         return [
             each
             for each in self._store.all(fresh=True)
-            if _place(each.id) not in left_alone and each.state in LOOKED_AT and (each.id in soon or _is_due(each, now))
+            if _place(each.id) not in left_alone and each.state in LOOKED_AT and (each.id in soon or _is_due(each, now, every))
         ]
 
     # -- what it means --
@@ -184,17 +190,17 @@ class UsagePoller:
         return usage.remaining is not None and usage.remaining > 0 and usage.remaining >= self._threshold()
 
 
-def _is_due(credential: Credential, now: float) -> bool:
+def _is_due(credential: Credential, now: float, every: float) -> bool:
     """Whether the numbers stored are too old for what has happened since."""
     seen_at = credential.usage_at
     if seen_at is None:
         return True
-    if now - seen_at < OFTEN_SECONDS:
+    if now - seen_at < every:
         return False
     # A request counts from its beginning; its credits are known to Kiro at its end.
-    used = credential.last_used_at is not None and credential.last_used_at > seen_at - OFTEN_SECONDS
+    used = credential.last_used_at is not None and credential.last_used_at > seen_at - every
     reset = credential.next_reset_at is not None and seen_at < credential.next_reset_at <= now
-    return used or reset or credential.state is State.EXHAUSTED or now - seen_at >= SELDOM_SECONDS
+    return used or reset or credential.state is State.EXHAUSTED or now - seen_at >= max(SELDOM_SECONDS, every)
 
 
 def _place(id_: int) -> str:

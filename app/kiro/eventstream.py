@@ -24,7 +24,6 @@ HeaderValue = bool | int | bytes | str | uuid.UUID  # a timestamp is an int: mil
 
 MAX_FRAME_BYTES = 16 * 1024 * 1024
 PRELUDE_BYTES = 12
-OVERHEAD_BYTES = 16  # prelude and the message CRC
 _PRELUDE = struct.Struct(">III")
 _CRC = struct.Struct(">I")
 _SHORT = struct.Struct(">H")

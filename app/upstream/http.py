@@ -131,9 +131,7 @@ class _Adapter(HTTPAdapter):
         self._trust = trust
         super().__init__(pool_connections=16, pool_maxsize=64, max_retries=0, pool_block=False)
 
-    def build_connection_pool_key_attributes(
-        self, request: requests.PreparedRequest, verify: object, cert: object = None
-    ) -> Any:
+    def build_connection_pool_key_attributes(self, request: requests.PreparedRequest, *_: Any) -> Any:
         host, pool = super().build_connection_pool_key_attributes(request, True)
         if host["scheme"] == "https":
             pool["ssl_context"] = self._trust.context
@@ -144,7 +142,7 @@ class _Adapter(HTTPAdapter):
             options["proxy_ssl_context"] = self._trust.context
         return super().proxy_manager_for(proxy, **options)
 
-    def cert_verify(self, conn: Any, url: str, verify: object, cert: object) -> None:
+    def cert_verify(self, *_: Any) -> None:
         """Nothing is left to tell a pool: its context knows whom to trust."""
 
 

@@ -121,7 +121,7 @@ def test_the_list_says_how_each_stands_and_never_shows_a_token(run: Run, service
     store.add(api_key())
     output = run("credentials", "list").output
     head, b, key, a = output.splitlines()
-    assert head.split()[:7] == ["ID", "NAME", "KIND", "STATE", "REGION", "PLAN", "PRIORITY"]
+    assert head.split()[:8] == ["ID", "NAME", "KIND", "STATE", "REGION", "PLAN", "LEFT", "PRIORITY"]
     assert "a@example.test" in a
     assert "cools down for " in a
     assert "KIRO PRO" in a
@@ -145,3 +145,35 @@ def test_a_credential_is_disabled_enabled_and_removed(run: Run, services: Servic
 @pytest.mark.parametrize("command", ["enable", "disable", "remove"])
 def test_an_unknown_credential_points_to_the_list(run: Run, command: str) -> None:
     assert "credentials list" in one_line(run("credentials", command, "7"))
+
+
+def test_how_a_login_is_used_can_be_changed(run: Run, services: Services) -> None:
+    services.store.add(social("a", label="old", priority=1))
+    result = run("credentials", "set", "1", "--priority", "-2", "--max-concurrent", "3", "--proxy-url", "direct", "--label", "")
+    assert result.exit_code == 0, result.output
+    login = stored(services)[1]
+    assert (login.priority, login.max_concurrent, login.proxy_url, login.label) == (-2, 3, "direct", None)
+    assert login.refresh_token == refresh_token()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["1"], "nothing to change"),
+        (["7", "--priority", "1"], "there is no credential 7"),
+        (["1", "--max-concurrent", "0"], "at least 1"),
+        (["1", "--proxy-url", "ftp://proxy"], "socks5://"),
+        (["1", "--api-region", "evil.example/"], "no AWS region"),
+    ],
+)
+def test_a_change_that_cannot_work_is_refused(run: Run, services: Services, arguments: list[str], words: str) -> None:
+    services.store.add(social("a"))
+    assert words in one_line(run("credentials", "set", *arguments))
+    assert stored(services)[1].proxy_url is None
+
+
+def test_a_login_of_an_external_provider_is_added(run: Run, services: Services) -> None:
+    endpoint = "https://login.microsoftonline.com/tenant/oauth2/v2.0/token"
+    result = run("credentials", "add", "--refresh-token", refresh_token(), "--client-id", "cid", "--token-endpoint", endpoint)
+    assert result.exit_code == 0, result.output
+    assert (stored(services)[1].kind, stored(services)[1].token_endpoint) == ("external_idp", endpoint)

@@ -51,7 +51,7 @@ def test_it_says_why_this_one_and_who_was_passed_over() -> None:
 
 
 def test_nothing_stored_says_how_to_add_one() -> None:
-    with pytest.raises(NoUsableCredential, match="credentials add"):
+    with pytest.raises(NoUsableCredential, match="flask --app wsgi login"):
         choose([], now=NOON)
 
 
@@ -81,7 +81,7 @@ def test_credentials_that_need_a_person_say_what_to_do_with_each() -> None:
         choose(crowd, now=NOON)
     message = caught.value.message
     assert "credentials enable 1" in message
-    assert "credentials add --replace 2" in message
+    assert "login … --replace 2" in message
     assert "3 is suspended" in message
 
 

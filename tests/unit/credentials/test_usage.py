@@ -66,11 +66,21 @@ def poller(store: CredentialStore, kiro: Kiro, clock: Clock) -> UsagePoller:
     return new_poller(store, kiro, clock)
 
 
-def new_poller(store: CredentialStore, kiro: Kiro, clock: Clock, threshold: float = 5.0) -> UsagePoller:
+def new_poller(
+    store: CredentialStore, kiro: Kiro, clock: Clock, threshold: float = 5.0, every: float = OFTEN_SECONDS
+) -> UsagePoller:
     def fresh(credential: Credential) -> Credential:
         return replace(credential, access_token=f"fresh-{credential.id}")
 
-    return UsagePoller(store, kiro, fresh=fresh, happened=store.happened, threshold=lambda: threshold, clock=clock)
+    return UsagePoller(
+        store,
+        kiro,
+        fresh=fresh,
+        happened=store.happened,
+        threshold=lambda: threshold,
+        every=lambda: every,
+        clock=clock,
+    )
 
 
 def add(store: CredentialStore, *names: str) -> list[int]:
@@ -146,6 +156,18 @@ def test_who_was_used_since_is_looked_at_every_five_minutes(
     clock.now += 1
     poller.look_round()
     assert kiro.asked_since() == [2]
+
+
+def test_how_often_is_the_operators_choice(store: CredentialStore, kiro: Kiro, clock: Clock) -> None:
+    add(store, "a")
+    new_poller(store, kiro, clock, every=0).look_round()
+    assert kiro.asked == []
+    often = new_poller(store, kiro, clock, every=60)
+    often.look_round()
+    used(1, clock.now + 1)
+    clock.now += 60
+    often.look_round()
+    assert kiro.asked == [1, 1]
 
 
 def test_the_others_are_looked_at_every_few_hours_and_after_their_reset(
