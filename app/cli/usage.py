@@ -9,7 +9,7 @@ from flask.cli import with_appcontext
 
 from app.cli.group import instant, table
 from app.credentials.credential import Credential
-from app.credentials.usage import LOOKED_AT
+from app.credentials.rounds import LOOKED_AT
 from app.errors import GatewayError
 from app.kiro.usage import BASE, Usage, restore
 from app.services import services

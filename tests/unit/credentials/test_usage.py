@@ -13,8 +13,9 @@ import pytest
 
 from app.credentials.credential import Credential, State
 from app.credentials.lifecycle import OperatorDisabled, QuotaUsedUp
+from app.credentials.rounds import FAILED_SECONDS, THROTTLED_SECONDS
 from app.credentials.store import CredentialStore
-from app.credentials.usage import FAILED_SECONDS, OFTEN_SECONDS, SELDOM_SECONDS, THROTTLED_SECONDS, UsagePoller
+from app.credentials.usage import OFTEN_SECONDS, SELDOM_SECONDS, UsagePoller
 from app.errors import (
     AccountSuspended,
     RefreshFailed,
@@ -350,7 +351,7 @@ def test_an_operator_s_word_stands(store: CredentialStore, poller: UsagePoller, 
 def test_it_looks_by_itself_until_it_is_stopped(
     store: CredentialStore, poller: UsagePoller, kiro: Kiro, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr("app.credentials.usage.time.sleep", lambda _seconds: gevent.sleep(0))
+    monkeypatch.setattr("app.credentials.rounds.time.sleep", lambda _seconds: gevent.sleep(0))
     monkeypatch.setattr(poller, "_woken", gevent.event.Event())
     add(store, "a")
     rounds = iter([StorageUnavailable("away"), ZeroDivisionError("a bug")])
