@@ -11,8 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from app.attempts import Attempts
-from app.credentials.credential import Credential, Login
-from app.credentials.lifecycle import usable
+from app.credentials.credential import Credential, Login, State
 from app.credentials.pool import Pool
 from app.credentials.refresh import Sender
 from app.credentials.store import CredentialStore
@@ -25,6 +24,7 @@ from app.settings import snapshot
 from app.upstream.http import HttpAnswer
 from tests.unit.credentials.logins import IDENTITY, Clock, TokenService, answered
 
+MENDED_BY_A_PERSON = (State.REJECTED, State.SUSPENDED, State.DISABLED)
 _MESSAGE = {"content": "Hi", "modelId": "auto", "origin": "AI_EDITOR"}
 SOUND = KiroRequest(
     {"chatTriggerType": "MANUAL", "conversationId": "c", "currentMessage": {"userInputMessage": _MESSAGE}, "history": []}
@@ -53,7 +53,9 @@ class Kiro:
 
     def open(self, credential: Credential, request: KiroRequest, *, route: Route, first_event_seconds: float) -> Any:
         assert request.conversation_state
-        assert usable(credential, self.clock.now), "only what may be used is lent"
+        rests = credential.state is not State.UNCERTAIN and (credential.state_until or 0.0) > self.clock.now
+        assert credential.state not in MENDED_BY_A_PERSON, "only what may be used is lent"
+        assert not rests, "only what may be used is lent"
         self.asked.append((credential.id, route.profile_arn))
         answer = self.play(credential, route)
         if isinstance(answer, GatewayError):
