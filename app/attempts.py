@@ -84,7 +84,8 @@ class Attempts:
         self._numbers = (input_tokens, context_tokens)
         self._tool_names = tool_names
         self._sleep = sleep
-        self._limit = min(settings.max_attempts_per_credential * max(pool.usable_count(), 1), settings.max_attempts)
+        usable = pool.usable_count(enough=settings.max_attempts)
+        self._limit = min(settings.max_attempts_per_credential * max(usable, 1), settings.max_attempts)
         self._lease: Lease | None = None
         self._began_at = 0.0
         self._tries: Counter[int] = Counter()

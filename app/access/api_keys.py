@@ -41,25 +41,22 @@ class KeyRing:
     def __init__(self, config_key: str | None, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
         self._own = frozenset(map(_digest, _encodings(config_key))) if config_key else frozenset()
-        self._rows: list[tuple[bytes, ApiKey, float | None]] = []
+        self._rows: dict[bytes, tuple[ApiKey, float | None]] = {}
         self._read_at: float | None = None
 
     def authenticate(self, presented: str | bytes) -> ApiKey:
         """The key behind what a client presented: bytes, or text as WSGI hands it over. Raises NotAuthenticated.
 
-        Every key is compared, each in constant time and over digests, so that neither length nor a non-ASCII character of
-        what was presented can be told from the time or the error.
+        Digests are compared, so that neither length nor a non-ASCII character of what was presented can be told from the time
+        or the error, and a stored key is looked up by its digest: nobody can choose how one begins.
         """
         digest = _digest(presented if isinstance(presented, bytes) else _wire_bytes(presented))
         if any(hmac.compare_digest(digest, own) for own in self._own):
             return ApiKey(None, "environment")
-        found: ApiKey | None = None
-        for stored, key, expires_at in self._current():
-            if hmac.compare_digest(digest, stored) and (expires_at is None or expires_at > time.time()):
-                found = key
-        if found is None:
+        key, expires_at = self._current().get(digest, (None, None))
+        if key is None or (expires_at is not None and expires_at <= time.time()):
             raise NotAuthenticated
-        return found
+        return key
 
     def any(self) -> bool:
         """Whether anybody could call at all."""
@@ -100,21 +97,24 @@ class KeyRing:
         self._read_at = None
         return row is not None
 
-    def _current(self) -> list[tuple[bytes, ApiKey, float | None]]:
+    def _current(self) -> dict[bytes, tuple[ApiKey, float | None]]:
         """Enabled keys, at most 2 s old; older only while the database does not answer."""
         if self._read_at is None or self._clock() - self._read_at >= MAX_AGE_SECONDS:
             known = self._read_at is not None
             self._read_at = self._clock()
             try:
                 with reading() as session:
-                    rows = session.scalars(select(ApiKeyRow).where(ApiKeyRow.enabled.is_(True)).order_by(ApiKeyRow.id))
-                    self._rows = [(bytes.fromhex(row.key_hash), ApiKey(row.id, row.name), row.expires_at) for row in rows]
+                    rows = session.execute(_ENABLED)
+                    self._rows = {bytes.fromhex(digest): (ApiKey(id_, name), expires) for digest, id_, name, expires in rows}
             except StorageUnavailable:
                 if not known:
                     self._read_at = None
                     raise
                 log.warning("the keys could not be read again; those known stay valid")
         return self._rows
+
+
+_ENABLED = select(ApiKeyRow.key_hash, ApiKeyRow.id, ApiKeyRow.name, ApiKeyRow.expires_at).where(ApiKeyRow.enabled.is_(True))
 
 
 def _new(name: str) -> tuple[str, ApiKeyRow]:

@@ -16,6 +16,7 @@ import time
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import islice
 
 from app.credentials import lifecycle
 from app.credentials.credential import Credential, Freshness, State, Tokens
@@ -92,10 +93,10 @@ class Pool:
         self._refreshes: dict[int, Task[Credential]] = {}
         self._early_again_at: dict[int, float] = {}
 
-    def usable_count(self) -> int:
-        """How many credentials may be chosen."""
+    def usable_count(self, enough: int | None = None) -> int:
+        """How many credentials may be chosen; counted up to `enough`."""
         now = self._clock()
-        return sum(usable(each, now) for each in self._store.all())
+        return sum(1 for _ in islice((each for each in self._store.all() if usable(each, now)), enough))
 
     def lend(self, wanted: Wanted = ANY) -> Lease:
         """Choose a credential and see that its token can be used; the lease counts until it is given back.

@@ -15,8 +15,8 @@ from __future__ import annotations
 import hashlib
 import math
 from collections import OrderedDict
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 from app.credentials.credential import Credential, State
@@ -113,29 +113,28 @@ class Load:
 
 
 def choose(
-    credentials: Iterable[Credential],
+    credentials: Sequence[Credential],
     wanted: Wanted = ANY,
     *,
     now: float,
     policy: Policy = BY_PRIORITY,
     load: Load | None = None,
 ) -> Choice:
-    """The credential to ask next.
+    """The credential to ask next. credentials: by priority, then id, as `CredentialStore.all` gives them.
 
     Raises AllCoolingDown, AllExhausted, AtCapacity or NoUsableCredential.
     """
     load = load or Load()
-    everyone = sorted(credentials, key=lambda credential: (credential.priority, credential.id))
-    obstacles = {each.id: _obstacle(each, everyone, wanted, now, policy, load) for each in everyone}
-    able = [each for each in everyone if obstacles[each.id] is None]
-    if not able:
-        full = any(usable(each, now) and _is_full(each, policy, load) and each.id not in wanted.excluded for each in everyone)
-        raise _why_none(everyone, wanted, now, policy, full=full)
-    choice = _first(able) if policy.mode == FIXED else _fair(able, wanted, now, load)
-    passed_over = [f"{id_} {obstacle}" for id_, obstacle in obstacles.items() if obstacle is not None]
-    if not passed_over:
-        return choice
-    return replace(choice, reason=f"{choice.reason}; passed over: {', '.join(passed_over)}")
+
+    def obstacle(credential: Credential) -> str | None:
+        return _obstacle(credential, credentials, wanted, now, policy, load)
+
+    choice = _first(credentials, obstacle) if policy.mode == FIXED else _fair(credentials, obstacle, wanted, now, load)
+    if choice is None:
+        left = [each for each in credentials if usable(each, now) and each.id not in wanted.excluded]
+        full = any(_is_full(each, policy, load) for each in left)
+        raise _why_none(credentials, wanted, now, policy, full=full)
+    return choice
 
 
 def weights(credentials: Sequence[Credential], now: float) -> dict[int, float]:
@@ -197,25 +196,44 @@ def _is_full(credential: Credential, policy: Policy, load: Load) -> bool:
 # -- which of them --
 
 
-def _first(able: Sequence[Credential]) -> Choice:
-    return Choice(able[0], f"first by priority ({able[0].priority})")
+def _first(credentials: Sequence[Credential], obstacle: Callable[[Credential], str | None]) -> Choice | None:
+    passed_over: list[str] = []
+    for each in credentials:
+        found = obstacle(each)
+        if found is None:
+            return Choice(each, _with(f"first by priority ({each.priority})", passed_over))
+        passed_over.append(f"{each.id} {found}")
+    return None
 
 
-def _fair(able: Sequence[Credential], wanted: Wanted, now: float, load: Load) -> Choice:
+def _fair(
+    credentials: Sequence[Credential], obstacle: Callable[[Credential], str | None], wanted: Wanted, now: float, load: Load
+) -> Choice | None:
+    pinned = load.pins.get(wanted.session) if wanted.session and not wanted.begins else None
+    there = next((each for each in credentials if each.id == pinned), None) if pinned is not None else None
+    if there is not None and obstacle(there) is None:
+        # What it uses of its share is counted by what was known when the session began there.
+        return Choice(there, "its session was answered there", max(credits_left(there, now) or 0.0, SMALLEST_WEIGHT))
+    obstacles = {each.id: obstacle(each) for each in credentials}
+    able = [each for each in credentials if obstacles[each.id] is None]
+    if not able:
+        return None
     weighed = weights(able, now)
     turn = min(load.turn_of(each.id) for each in able)
-    pinned = load.pins.get(wanted.session) if wanted.session and not wanted.begins else None
-    for each in able:
-        if each.id == pinned:
-            return Choice(each, "its session was answered there", weighed[each.id], turn)
     if wanted.session and not wanted.begins:
         session = wanted.session
         best = max(able, key=lambda each: _lot(session, each.id, weighed[each.id]))
-        return Choice(best, f"drawn for its session, weight {weighed[best.id]:.0f}", weighed[best.id], turn)
-    polite = [each for each in able if load.in_flight.get(each.id, 0) < POLITE_CONCURRENCY]
-    best = min(polite or able, key=lambda each: load.turn_of(each.id) + load.in_flight.get(each.id, 0) / weighed[each.id])
-    under_way = load.in_flight.get(best.id, 0)
-    return Choice(best, f"its turn, weight {weighed[best.id]:.0f}, {under_way} under way", weighed[best.id], turn)
+        reason = f"drawn for its session, weight {weighed[best.id]:.0f}"
+    else:
+        polite = [each for each in able if load.in_flight.get(each.id, 0) < POLITE_CONCURRENCY]
+        best = min(polite or able, key=lambda each: load.turn_of(each.id) + load.in_flight.get(each.id, 0) / weighed[each.id])
+        reason = f"its turn, weight {weighed[best.id]:.0f}, {load.in_flight.get(best.id, 0)} under way"
+    passed_over = [f"{id_} {found}" for id_, found in obstacles.items() if found is not None]
+    return Choice(best, _with(reason, passed_over), weighed[best.id], turn)
+
+
+def _with(reason: str, passed_over: Sequence[str]) -> str:
+    return f"{reason}; passed over: {', '.join(passed_over)}" if passed_over else reason
 
 
 def _lot(session: str, id_: int, weight: float) -> float:

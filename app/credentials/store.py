@@ -15,11 +15,11 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
-from sqlalchemy import select, update
+from sqlalchemy import func, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
-from app.credentials.credential import Credential, Login, State, Tokens, check
+from app.credentials.credential import Credential, Login, State, Tokens, check, fingerprint
 from app.credentials.lifecycle import Happening, Health, RefreshUnclear, RefreshWorked, SignedInAgain, advance
 from app.errors import GatewayError, StorageUnavailable
 from app.kiro.endpoints import derive_machine_id
@@ -48,6 +48,7 @@ _SIGN_IN_FIELDS = (
     "scopes",
     "auth_region",
 )
+_MARK = select(func.count(), func.sum(CredentialRow.revision), func.max(CredentialRow.id))
 OPERATOR_FIELDS = frozenset({"label", "priority", "max_concurrent", "proxy_url", "api_region", "profile_arn"})
 # Sealed in the database, each for its own row and column.
 SECRET_FIELDS = ("access_token", "refresh_token", "client_secret", "proxy_url")
@@ -83,6 +84,7 @@ class CredentialStore:
     def __init__(self, clock: Callable[[], float] = time.time) -> None:
         self._clock = clock
         self._snapshot: Sequence[Credential] | None = None
+        self._mark: tuple[Any, ...] | None = None
         self._read_at = 0.0
         self._changes = 0
 
@@ -97,13 +99,17 @@ class CredentialStore:
         self._read_at, changes = now, self._changes
         try:
             with reading() as session:
+                # Before the rows: what changes in between is seen the next time.
+                mark = tuple(session.execute(_MARK).one())
+                if snapshot is not None and not fresh and mark == self._mark:
+                    return snapshot
                 rows = session.scalars(select(CredentialRow).order_by(CredentialRow.priority, CredentialRow.id))
                 snapshot = tuple(_from_row(row) for row in rows)
         except StorageUnavailable:
             self._read_at = now - MAX_AGE_SECONDS  # the next one asks again, and does not go on with what is outdated
             raise
         if changes == self._changes:
-            self._snapshot = snapshot
+            self._snapshot, self._mark = snapshot, mark
         return snapshot
 
     def get(self, id_: int) -> Credential | None:
@@ -143,16 +149,16 @@ class CredentialStore:
         _put(row, health or Health())
         try:
             with transaction() as session:
-                known = find_login(_every(session), login)
+                known = _stored_id(session, login)
                 if known is not None:
-                    raise DuplicateCredential(known.id)
+                    raise DuplicateCredential(known)
                 session.add(row)
                 session.flush()  # secrets are sealed for their row, whose id is known from here on
                 _set(row, hidden)
                 _place(session, row.id, import_source)
         except IntegrityError:  # two machines at once, each in a transaction of its own
-            known = find_login(self.all(fresh=True), login)
-            raise DuplicateCredential(known.id if known else 0) from None
+            faster = find_login(self.all(fresh=True), login)
+            raise DuplicateCredential(faster.id if faster else 0) from None
         finally:
             self._changed()
         return row.id
@@ -192,9 +198,9 @@ class CredentialStore:
         Raises DuplicateCredential when the login is another credential already.
         """
         with transaction() as session:
-            known = find_login(_every(session), login)
-            if known is not None and known.id != before.id:
-                raise DuplicateCredential(known.id)
+            known = _stored_id(session, login)
+            if known is not None and known != before.id:
+                raise DuplicateCredential(known)
             row = session.get(CredentialRow, before.id, with_for_update=True)
             if row is None or row.import_fingerprint != before.import_fingerprint:
                 return False
@@ -217,7 +223,11 @@ class CredentialStore:
         """Remember where in a file, and with which secret there, a credential stands; the place is taken from any other."""
         with transaction() as session:
             _place(session, id_, import_source)
-            session.execute(update(CredentialRow).where(CredentialRow.id == id_).values(import_fingerprint=import_fingerprint))
+            session.execute(
+                update(CredentialRow)
+                .where(CredentialRow.id == id_)
+                .values(import_fingerprint=import_fingerprint, revision=CredentialRow.revision + 1)
+            )
         self._changed()
 
     # -- health --
@@ -352,21 +362,33 @@ class CredentialStore:
 
 def find_login(credentials: Sequence[Credential], login: Login) -> Credential | None:
     """The credential that was brought with this login's secret, or that holds it now."""
-    wanted = login.fingerprint
-    held = (each for each in credentials if each.secret and each.fingerprint == wanted)
-    return next((each for each in credentials if each.import_fingerprint == wanted), None) or next(held, None)
+    return find_logins(credentials)(login)
 
 
-def _every(session: Session) -> Sequence[Credential]:
-    return [_from_row(row) for row in session.scalars(select(CredentialRow).order_by(CredentialRow.id))]
+def find_logins(credentials: Sequence[Credential]) -> Callable[[Login], Credential | None]:
+    """As `find_login`, for many logins."""
+    held = {each.fingerprint: each for each in reversed(credentials) if each.secret}
+    brought = {each.import_fingerprint: each for each in reversed(credentials)}
+    return lambda login: brought.get(login.fingerprint) or held.get(login.fingerprint)
+
+
+def _stored_id(session: Session, login: Login) -> int | None:
+    """As `find_login`, in the database."""
+    for column in (CredentialRow.import_fingerprint, CredentialRow.secret_fingerprint):
+        found = session.scalar(select(CredentialRow.id).where(column == login.fingerprint).order_by(CredentialRow.id).limit(1))
+        if found is not None:
+            return found
+    return None
 
 
 def _place(session: Session, id_: int, import_source: str | None) -> None:
     """A place of a file stands for one credential."""
     if import_source is not None:
         elsewhere = (CredentialRow.import_source == import_source) & (CredentialRow.id != id_)
-        session.execute(update(CredentialRow).where(elsewhere).values(import_source=None))
-        session.execute(update(CredentialRow).where(CredentialRow.id == id_).values(import_source=import_source))
+        changed = CredentialRow.revision + 1
+        session.execute(update(CredentialRow).where(elsewhere).values(import_source=None, revision=changed))
+        here = update(CredentialRow).where(CredentialRow.id == id_)
+        session.execute(here.values(import_source=import_source, revision=changed))
 
 
 def _from_row(row: CredentialRow) -> Credential:
@@ -390,6 +412,8 @@ def _set(row: CredentialRow, values: Mapping[str, Any]) -> None:
     for name, value in values.items():
         hidden = name in SECRET_FIELDS and value is not None
         setattr(row, name, vault().seal(value, secret_place(row.id, name)) if hidden else value)
+        if value and name == ("access_token" if row.kind == "api_key" else "refresh_token"):
+            row.secret_fingerprint = fingerprint(value)
 
 
 def secret_place(id_: int, name: str) -> str:

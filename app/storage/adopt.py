@@ -163,6 +163,7 @@ def _credential(row: dict[str, Any]) -> dict[str, Any]:
         "access_token": _sealed(row, "access_token"),
         "refresh_token": _sealed(row, "refresh_token"),
         "import_fingerprint": fingerprint(row["refresh_token"]),
+        "secret_fingerprint": fingerprint(row["refresh_token"]),
         "expires_at": epoch_seconds(row.get("expires_at")),
         "client_id": row.get("client_id") or None,
         "client_secret": _sealed(row, "client_secret"),

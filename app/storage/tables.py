@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from flask_sqlalchemy import SQLAlchemy
-from sqlalchemy import JSON, Boolean, Float, ForeignKey, Index, Integer, String
+from sqlalchemy import JSON, Boolean, Float, ForeignKey, Index, Integer, String, event
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 from app.storage.secrets import SealedText
@@ -30,7 +30,11 @@ class CredentialRow(Base):
     """One Kiro login, its tokens and its state."""
 
     __tablename__ = "credentials"
-    __table_args__ = NEVER_AGAIN
+    __table_args__ = (
+        Index("credentials_secret_fingerprint", "secret_fingerprint"),
+        Index("credentials_revision", "revision"),
+        NEVER_AGAIN,
+    )
 
     id: Mapped[int] = mapped_column(Integer, primary_key=True, autoincrement=True)
     kind: Mapped[str] = mapped_column(String(16))
@@ -67,6 +71,10 @@ class CredentialRow(Base):
     # What it was imported with: a file's entry is taken over once, also after the tokens here have rotated.
     import_source: Mapped[str | None] = mapped_column(Words)
     import_fingerprint: Mapped[str | None] = mapped_column(String(64), unique=True)
+    # Of the refresh token or API key it has now: a login that is brought again is found without opening a thousand others.
+    secret_fingerprint: Mapped[str | None] = mapped_column(String(64))
+    # Grows with every change but the counts of what was answered: a reader sees that nothing is new without reading it all.
+    revision: Mapped[int] = mapped_column(Integer, default=1)
     email: Mapped[str | None] = mapped_column(Words)
     subscription_title: Mapped[str | None] = mapped_column(Words)
     current_usage: Mapped[float | None] = mapped_column(Float)
@@ -78,6 +86,11 @@ class CredentialRow(Base):
     learned: Mapped[dict[str, str]] = mapped_column(JSON, default=dict)
     created_at: Mapped[float] = mapped_column(Float)
     updated_at: Mapped[float] = mapped_column(Float)
+
+
+@event.listens_for(CredentialRow, "before_update")
+def _count_the_change(_mapper: Any, _connection: Any, row: CredentialRow) -> None:
+    row.revision += 1
 
 
 class LoginFlowRow(Base):

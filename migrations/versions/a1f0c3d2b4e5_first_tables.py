@@ -63,6 +63,8 @@ def upgrade():
         sa.Column("attempt_at", sa.Float(), nullable=True),
         sa.Column("import_source", sa.Text(), nullable=True),
         sa.Column("import_fingerprint", sa.String(length=64), nullable=True),
+        sa.Column("secret_fingerprint", sa.String(length=64), nullable=True),
+        sa.Column("revision", sa.Integer(), nullable=False),
         sa.Column("email", sa.Text(), nullable=True),
         sa.Column("subscription_title", sa.Text(), nullable=True),
         sa.Column("current_usage", sa.Float(), nullable=True),
@@ -77,6 +79,8 @@ def upgrade():
         sa.UniqueConstraint("import_fingerprint"),
         sqlite_autoincrement=True,
     )
+    op.create_index("credentials_secret_fingerprint", "credentials", ["secret_fingerprint"])
+    op.create_index("credentials_revision", "credentials", ["revision"])
     op.create_table(
         "login_flows",
         sa.Column("id", sa.String(length=40), nullable=False),

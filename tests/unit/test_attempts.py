@@ -54,7 +54,7 @@ class FakePool:
         self.lent = 0
         self.full = 0
 
-    def usable_count(self) -> int:
+    def usable_count(self, enough: int | None = None) -> int:
         return len(self.credentials)
 
     def lend(self, wanted: Wanted) -> Lease:

@@ -20,7 +20,7 @@ from app.credentials.credential import EXPIRED_SECONDS, Credential, Login, State
 from app.credentials.importers.entry import Entry
 from app.credentials.importers.files import read_file
 from app.credentials.lifecycle import Health, OperatorDisabled
-from app.credentials.store import CredentialStore, DuplicateCredential, find_login
+from app.credentials.store import CredentialStore, DuplicateCredential, find_logins
 from app.errors import GatewayError
 
 log = logging.getLogger(__name__)
@@ -60,7 +60,8 @@ class Import:
         """Bring the stored credentials up to what a file says. source: its path, by which it is remembered; None: pasted."""
         stored = self._store.all(fresh=True)
         places = _places(entries, source)
-        known = {entry.index: found for entry in entries if entry.login and (found := find_login(stored, entry.login))}
+        find = find_logins(stored)
+        known = {entry.index: found for entry in entries if entry.login and (found := find(entry.login))}
         taken = {credential.id for credential in known.values()}
         verdicts = []
         for entry in entries:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -122,9 +123,33 @@ def test_all_reads_the_database_once_in_two_seconds_and_sees_its_own_changes(sto
     event.listen(engine(), "before_cursor_execute", lambda _c, _u, statement, *_: statements.append(statement))
     for _ in range(50):
         store.all()
-    assert len([statement for statement in statements if "FROM credentials" in statement]) == 1
+    assert len([statement for statement in statements if "refresh_token" in statement]) == 1
     store.happened(1, OperatorDisabled())
     assert store.all()[0].state is State.DISABLED
+
+
+def test_rows_are_read_again_only_when_one_has_changed(store: CredentialStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(store_module, "MAX_AGE_SECONDS", 0.0)
+    ids = [store.add(social(name)) for name in "ab"]
+    before, other = store.all(), CredentialStore()
+    with transaction() as session:
+        session.execute(update(CredentialRow).values(success_count=7, last_used_at=1.0))
+    assert store.all() is before, "what was answered changes nothing"
+    changes: list[Callable[[], object]] = [
+        lambda: other.happened(ids[0], OperatorDisabled()),
+        lambda: other.learn(ids[0], chat_host="q"),
+        lambda: other.save_usage(ids[1], {"current_usage": 3.0}),
+        lambda: other.change(ids[1], {"priority": -1}),
+        lambda: other.seen_in_file(ids[0], import_source="f#0", import_fingerprint="0" * 64),
+        lambda: other.save_tokens(ids[1], 1, Tokens("aoa-new", None, 9e9)),
+        lambda: other.add(social("c")),
+        lambda: other.remove(ids[0]),
+    ]
+    for change in changes:
+        change()
+        assert store.all() is not before
+        assert list(store.all()) == list(other.all(fresh=True))
+        before = store.all()
 
 
 def test_what_another_process_changed_is_seen_when_asked_for_afresh(store: CredentialStore) -> None:
