@@ -80,7 +80,9 @@ def _fields(
     if wanted and effort is None and budget is not None:
         effort = _effort_of(budget)
     if "thinking" in properties and wanted:
-        fields["thinking"] = {"type": "adaptive", "display": "omitted" if display == "omitted" else "summarized"}
+        said = {"type": "adaptive", "display": "omitted" if display == "omitted" else "summarized"}
+        known = properties["thinking"].get("properties", said)  # a field that the schema lacks would be refused
+        fields["thinking"] = {name: value for name, value in said.items() if name in known}
     for name in ("output_config", "reasoning"):
         levels = properties.get(name, {}).get("properties", {}).get("effort", {}).get("enum", ())
         if levels and effort is not None:

@@ -4,8 +4,9 @@ from typing import Any
 
 import pytest
 
+from app.kiro.models import ListedModel
 from app.translate.effort import LEVELS, View, clamp, translate_thinking
-from app.translate.models import BUILT_IN, resolve
+from app.translate.models import BUILT_IN, described, resolve
 from tests.unit.anthropic.bodies import parse, system, user
 
 OPUS_5, SONNET_45 = "claude-opus-5", "claude-sonnet-4.5"
@@ -80,3 +81,11 @@ def test_a_request_that_asks_for_nothing_sends_nothing() -> None:
 def test_a_clamped_effort_is_one_the_model_has(effort: str, levels: tuple[str, ...]) -> None:
     assert clamp(effort, levels) in levels
     assert effort not in levels or clamp(effort, levels) == effort
+
+
+def test_a_field_that_the_model_s_schema_lacks_is_left_out() -> None:
+    told = ListedModel(
+        "claude-opus-9", fields_schema={"properties": {"thinking": {"properties": {"type": {}}}}}, tells_fields=True
+    )
+    asked = translate_thinking(parse(thinking={"type": "adaptive"}), resolve("claude-opus-9", (described(told),)))
+    assert asked.model_fields == {"thinking": {"type": "adaptive"}}
