@@ -1,4 +1,4 @@
-"""The command line: `flask --app wsgi credentials|doctor|keys|login|requests|rotate-secrets|serve|settings|usage`."""
+"""The command line: `flask --app wsgi credentials|db|doctor|keys|login|requests|rotate-secrets|serve|settings|usage`."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from app.cli.credentials import credentials
 from app.cli.doctor import doctor
 from app.cli.keys import keys
 from app.cli.login import login
+from app.cli.migrations import db
 from app.cli.records import requests
 from app.cli.secrets import rotate_secrets
 from app.cli.serve import serve
@@ -17,5 +18,5 @@ from app.cli.usage import usage
 
 def register(app: Flask) -> None:
     """Hang every command on the application."""
-    for command in (credentials, doctor, keys, login, requests, rotate_secrets, serve, settings, usage):
+    for command in (credentials, db, doctor, keys, login, requests, rotate_secrets, serve, settings, usage):
         app.cli.add_command(command)
