@@ -129,6 +129,7 @@ class Credential(Login):
     version: grows with each new token set; whoever saves tokens names the version they were traded from.
     attempt_at, lease_until: a refresh under way (database clock), see `store.claim`.
     usage: what `app.kiro.usage` read last, in its own words; the numbers that decide stand beside it.
+    models: the ids Kiro listed for it, None while nobody has seen them.
     learned: what was found to work upstream for this login: `chat_host` (q, runtime), `chat_arn` (sent, left_out),
     `rest` (the form of usage and listing calls).
     """
@@ -149,6 +150,8 @@ class Credential(Login):
     usage_at: float | None = None
     next_reset_at: float | None = None
     usage: Mapping[str, Any] | None = None
+    models: frozenset[str] | None = None
+    models_at: float | None = None
     success_count: int = 0
     last_used_at: float | None = None
     learned: Mapping[str, str] = field(default_factory=dict)

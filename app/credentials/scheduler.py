@@ -161,8 +161,12 @@ def is_low(credential: Credential, now: float, threshold: float) -> bool:
 
 
 def offers(credential: Credential, model: str | None) -> bool:
-    """Whether the plan has the model, as far as is known: the free plan has no Opus. Source: protocol 1.12."""
-    return not (model and "opus" in model and "FREE" in (credential.subscription_title or "").upper())
+    """Whether the login has the model, as far as is known: what Kiro listed, else the free plan has no Opus (protocol 1.12)."""
+    if model is None:
+        return True
+    if credential.models is not None:
+        return model in credential.models
+    return not ("opus" in model and "FREE" in (credential.subscription_title or "").upper())
 
 
 # -- who is able --
@@ -180,7 +184,8 @@ def _obstacle(
         return f"has {credits_left(credential, now):.1f} credits left, fewer than min_usage_threshold"
     # When no plan is known to have it, Kiro decides: plans change, and what is known of them is hours old.
     if not offers(credential, wanted.model) and any(offers(each, wanted.model) for each in everyone):
-        return f"is on the plan {credential.subscription_title}, which lacks {wanted.model}"
+        plan = f"is on the plan {credential.subscription_title}, which " if credential.subscription_title else ""
+        return f"{plan}lacks {wanted.model}"
     if _is_full(credential, policy, load):
         return f"answers {load.in_flight.get(credential.id, 0)} requests, its max_concurrent"
     return None

@@ -25,7 +25,7 @@ from app.errors import GatewayError, StorageUnavailable
 from app.kiro.endpoints import derive_machine_id
 from app.storage import db_now, reading, transaction
 from app.storage.secrets import SecretUnreadable, place, vault
-from app.storage.tables import CredentialRow
+from app.storage.tables import CredentialRow, ModelRow
 
 LEASE_SECONDS = 90.0
 MAX_AGE_SECONDS = 2.0
@@ -211,6 +211,7 @@ class CredentialStore:
                 row.learned = {}
             # Who signs in again may act for a profile since.
             row.learned = {name: found for name, found in (row.learned or {}).items() if name != "profile"}
+            row.models_at = None  # and may have another plan: what it has is looked at anew
             row.import_fingerprint = login.fingerprint
             row.version += 1
             row.lease_owner = row.lease_until = row.attempt_at = None
@@ -285,6 +286,26 @@ class CredentialStore:
             if row is not None:
                 _set(row, {name: value for name, value in values.items() if value is not None})
         self._changed()
+
+    def save_models(self, id_: int, models: Mapping[str, Mapping[str, Any]], seen_at: float) -> None:
+        """Store which models a login has, by id, and what each of them is, which stands once for everybody."""
+        with transaction() as session:
+            row = session.get(CredentialRow, id_, with_for_update=True)
+            if row is None:
+                return
+            known = {each.id: each for each in session.scalars(select(ModelRow).where(ModelRow.id.in_(models)))}
+            for name in sorted(models):
+                if name not in known:
+                    session.add(ModelRow(id=name, entry=dict(models[name])))
+                elif known[name].entry != models[name]:
+                    known[name].entry = dict(models[name])
+            row.models, row.models_at = sorted(models), seen_at
+        self._changed()
+
+    def models(self) -> dict[str, Mapping[str, Any]]:
+        """What each model is that was ever listed."""
+        with reading() as session:
+            return {row.id: row.entry for row in session.scalars(select(ModelRow))}
 
     # -- refreshing --
 
@@ -393,6 +414,7 @@ def _place(session: Session, id_: int, import_source: str | None) -> None:
 
 def _from_row(row: CredentialRow) -> Credential:
     values = {name: getattr(row, name) for name in _CREDENTIAL_FIELDS} | {"state": State(row.state)}
+    values["models"] = None if row.models is None else frozenset(row.models)
     try:
         values |= {name: _open(row, name) for name in SECRET_FIELDS}
     except SecretUnreadable as error:

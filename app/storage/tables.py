@@ -82,6 +82,9 @@ class CredentialRow(Base):
     usage_at: Mapped[float | None] = mapped_column(Float)
     next_reset_at: Mapped[float | None] = mapped_column(Float)
     usage: Mapped[dict[str, Any] | None] = mapped_column(JSON)
+    # The ids of the models Kiro listed for it; what each of them is stands in `models`, once for everybody.
+    models: Mapped[list[str] | None] = mapped_column(JSON)
+    models_at: Mapped[float | None] = mapped_column(Float)
     # What was found to work upstream for this login where the references contradict each other (see credentials.credential).
     learned: Mapped[dict[str, str]] = mapped_column(JSON, default=dict)
     created_at: Mapped[float] = mapped_column(Float)
@@ -91,6 +94,15 @@ class CredentialRow(Base):
 @event.listens_for(CredentialRow, "before_update")
 def _count_the_change(_mapper: Any, _connection: Any, row: CredentialRow) -> None:
     row.revision += 1
+
+
+class ModelRow(Base):
+    """A model as Kiro described it last, whichever login it was listed for (see kiro.models)."""
+
+    __tablename__ = "models"
+
+    id: Mapped[str] = mapped_column(String(128), primary_key=True)
+    entry: Mapped[dict[str, Any]] = mapped_column(JSON)
 
 
 class LoginFlowRow(Base):

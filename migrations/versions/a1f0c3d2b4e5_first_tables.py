@@ -72,6 +72,8 @@ def upgrade():
         sa.Column("usage_at", sa.Float(), nullable=True),
         sa.Column("next_reset_at", sa.Float(), nullable=True),
         sa.Column("usage", sa.JSON(), nullable=True),
+        sa.Column("models", sa.JSON(), nullable=True),
+        sa.Column("models_at", sa.Float(), nullable=True),
         sa.Column("learned", sa.JSON(), nullable=False),
         sa.Column("created_at", sa.Float(), nullable=False),
         sa.Column("updated_at", sa.Float(), nullable=False),
@@ -81,6 +83,12 @@ def upgrade():
     )
     op.create_index("credentials_secret_fingerprint", "credentials", ["secret_fingerprint"])
     op.create_index("credentials_revision", "credentials", ["revision"])
+    op.create_table(
+        "models",
+        sa.Column("id", sa.String(length=128), nullable=False),
+        sa.Column("entry", sa.JSON(), nullable=False),
+        sa.PrimaryKeyConstraint("id"),
+    )
     op.create_table(
         "login_flows",
         sa.Column("id", sa.String(length=40), nullable=False),

@@ -252,6 +252,18 @@ def test_the_free_plan_is_not_asked_for_opus_while_another_may_have_it() -> None
     assert choose([free], opus, now=NOON).credential is free, "plans change: Kiro has the last word"
 
 
+def test_what_kiro_listed_for_a_login_decides_before_its_plan() -> None:
+    free = credential(1, subscription_title="KIRO FREE", models=frozenset({"claude-opus-4.5", "auto"}))
+    paid = credential(2, priority=9, models=frozenset({"auto", "glm-5"}))
+    assert choose([free, paid], Wanted(model="claude-opus-4.5"), now=NOON).credential is free
+    choice = choose([free, paid], Wanted(model="glm-5"), now=NOON)
+    assert choice.credential is paid
+    assert choice.reason.endswith("passed over: 1 is on the plan KIRO FREE, which lacks glm-5")
+    assert choose([free, paid], Wanted(model="gpt-5.6-sol"), now=NOON).credential is free, "nobody has it: Kiro decides"
+    unseen = credential(3, priority=10)
+    assert choose([free, paid, unseen], Wanted(model="gpt-5.6-sol"), now=NOON).credential is unseen
+
+
 def test_a_paid_login_that_rests_is_waited_for_and_not_replaced_by_a_plan_without_the_model() -> None:
     free = credential(1, subscription_title="KIRO FREE")
     with pytest.raises(AllCoolingDown):

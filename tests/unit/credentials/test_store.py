@@ -370,3 +370,26 @@ def test_a_place_of_a_file_stands_for_one_credential(store: CredentialStore) -> 
     store.seen_in_file(first.id, import_source="file#0", import_fingerprint="f" * 64)
     assert now_stored(store, first.id).import_source == "file#0"
     assert now_stored(store, second.id).import_source is None
+
+
+# -- models --
+
+
+def test_models_are_described_once_for_everybody(store: CredentialStore) -> None:
+    first, second = added(store, social("a")), added(store, social("b"))
+    assert first.models is None
+    store.save_models(first.id, {"auto": {"id": "auto"}, "glm-5": {"id": "glm-5", "rate": 0.5}}, NOON)
+    store.save_models(second.id, {"glm-5": {"id": "glm-5", "rate": 0.6}}, NOON + 1)
+    assert [each.models for each in store.all()] == [{"auto", "glm-5"}, {"glm-5"}]
+    assert [each.models_at for each in store.all()] == [NOON, NOON + 1]
+    assert store.models() == {"auto": {"id": "auto"}, "glm-5": {"id": "glm-5", "rate": 0.6}}
+    store.save_models(99, {"new": {}}, NOON)
+    assert "new" not in store.models(), "a login that is gone leaves nothing behind"
+
+
+def test_who_signs_in_again_is_asked_for_its_models_anew(store: CredentialStore) -> None:
+    before = added(store, social("a"))
+    store.save_models(before.id, {"auto": {}}, NOON)
+    assert store.sign_in_again(before, social("b"))
+    (after,) = store.all()
+    assert (after.models, after.models_at) == ({"auto"}, None)
