@@ -80,6 +80,8 @@ class TakenOverBody:
         self._drained = not self._tunnelled
         # Non-blocking from here on: peek() then returns what was read ahead and never waits.
         self.socket.settimeout(0.0)
+        # Of gevent's socket the plain one inside: its own receive would only add a layer, as we wait elsewhere.
+        self._receive = self.socket.recv if self._tls or self._tunnelled else getattr(self.socket, "_sock", self.socket).recv
         self._ahead = b""
         self._broken: OSError | None = None
         try:
@@ -106,7 +108,7 @@ class TakenOverBody:
         if self._broken is not None:
             raise TruncatedStream from self._broken
         try:
-            data = self.socket.recv(RECEIVE_BYTES)
+            data = self._receive(RECEIVE_BYTES)
         except (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError):
             self._drained = True
             return b""
