@@ -13,6 +13,8 @@ from flask_cors import CORS
 from app import blueprints, cli, logs, storage
 from app.access.api_keys import KeyRing
 from app.attachments import Attachments
+from app.catalog import Catalog, ModelPoller
+from app.credentials.credential import Credential
 from app.credentials.importers import sync_file
 from app.credentials.login import LoginFlows
 from app.credentials.pool import Pool
@@ -28,7 +30,6 @@ from app.runtime import worker
 from app.services import EXTENSION, Services
 from app.settings import SettingsStore
 from app.storage.root_secret import SIGNATURES, derive, root_secrets
-from app.translate.models import BUILT_IN, CatalogueModel
 from app.translate.signatures import Sealer
 from app.upstream.account import AccountClient
 from app.upstream.client import ChatClient
@@ -40,6 +41,7 @@ log = logging.getLogger(__name__)
 
 REFRESH_JOIN_SECONDS = 65.0
 LEDGER_FLUSH_SECONDS = 5.0
+EXPOSED_HEADERS = ["request-id", "x-kiro-credits", "x-kiro-token-source"]
 
 
 def create_app(config: Config) -> Flask:
@@ -83,17 +85,25 @@ def create_app(config: Config) -> Flask:
         exhausted=lambda id_: usage.look_soon(id_),
     )
     ledger = Ledger()
+
+    def fresh(credential: Credential) -> Credential:
+        return profiles.ensure_profile(pool.fresh(credential))
+
+    def names() -> tuple[str, bool]:
+        current = settings.current()
+        return current.model_aliases, current.pass_unknown_models
+
     usage = UsagePoller(
         store,
         account,
-        fresh=lambda credential: profiles.ensure_profile(pool.fresh(credential)),
+        fresh=fresh,
         happened=store.happened,
         threshold=lambda: settings.current().min_usage_threshold,
         every=lambda: settings.current().usage_seconds,
     )
 
-    def catalogue() -> tuple[CatalogueModel, ...]:
-        return BUILT_IN
+    models = ModelPoller(store, account, fresh=fresh, happened=store.happened)
+    catalogue = Catalog(store, names).current
 
     def proxy_of(url: str, own: str | None) -> str | None:
         return own or default_proxy(urlsplit(config.kiro_upstream_url or url).hostname or "")
@@ -128,18 +138,21 @@ def create_app(config: Config) -> Flask:
         ledger=ledger,
         usage=usage,
         doctor=doctor,
+        models=models,
         catalogue=catalogue,
         clock=time.time,
     )
     # The last one registered runs first: requests that end while a refresh is waited for still get their record.
     worker.at_exit(lambda: ledger.flush(LEDGER_FLUSH_SECONDS))
     worker.at_exit(lambda: pool.join_refreshes(REFRESH_JOIN_SECONDS))
-    worker.at_exit(usage.stop)
-    worker.at_start(usage.start)
+    for poller in (usage, models):
+        worker.at_exit(poller.stop)
+        worker.at_start(poller.start)
     if config.kiro_credentials_file is not None:
         sync_file(config.kiro_credentials_file, store)
     blueprints.register(app)
     if config.cors_origins:
-        CORS(app, resources={r"/v1/*": {"origins": list(config.cors_origins)}}, expose_headers=["request-id"])
+        origins = {"origins": list(config.cors_origins)}
+        CORS(app, resources={r"/v1/*": origins, r"/cc/v1/*": origins}, expose_headers=EXPOSED_HEADERS)
     cli.register(app)
     return app

@@ -9,6 +9,7 @@ from typing import cast
 from flask import current_app
 
 from app.access.api_keys import KeyRing
+from app.catalog import ModelPoller
 from app.credentials.login import LoginFlows
 from app.credentials.pool import Pool
 from app.credentials.store import CredentialStore
@@ -17,7 +18,7 @@ from app.doctor import Doctor
 from app.ledger import Ledger
 from app.relay import Relay
 from app.settings import SettingsStore
-from app.translate.models import CatalogueModel
+from app.translate.models import Catalogue
 from config import Config
 
 EXTENSION = "kiro_services"
@@ -37,7 +38,8 @@ class Services:
     ledger: Ledger
     usage: UsagePoller
     doctor: Doctor
-    catalogue: Callable[[], tuple[CatalogueModel, ...]]
+    models: ModelPoller
+    catalogue: Callable[[], Catalogue]
     clock: Callable[[], float]
 
 

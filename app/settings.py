@@ -20,6 +20,7 @@ from app.errors import GatewayError, StorageUnavailable
 from app.storage import reading, transaction
 from app.storage.secrets import SecretUnreadable, place, vault
 from app.storage.tables import SECRET_SETTINGS, SettingRow
+from app.translate.models import parse_aliases
 
 log = logging.getLogger(__name__)
 
@@ -112,6 +113,10 @@ def _switch(text: str) -> bool:
     return text.lower() in ("on", "true")
 
 
+def _aliases(text: str) -> str:
+    return ", ".join(f"{name}={target}" for name, target in parse_aliases(text).items())
+
+
 SETTINGS: tuple[Setting, ...] = (
     Setting("kiro_version", "0.12.155", _header_text, "Kiro IDE version in our user agent; old ones are refused upstream"),
     Setting(
@@ -146,6 +151,8 @@ SETTINGS: tuple[Setting, ...] = (
     Setting(
         "repair_requests", False, _switch, "Mend what the real API refuses: empty texts, unanswered calls, foreign roles, …"
     ),
+    Setting("model_aliases", "", _aliases, "Names of your own for models, as fast=claude-haiku-4.5, deep=claude-opus-5:max"),
+    Setting("pass_unknown_models", False, _switch, "Send names that mean no model to Kiro as they are, not answering 404"),
     Setting("fetch_urls", False, _switch, "Fetch images and documents that requests name by URL; only public https addresses"),
 )
 BY_NAME = {setting.name: setting for setting in SETTINGS}
@@ -172,6 +179,8 @@ class Settings:
     max_attempts_per_credential: int
     max_attempts: int
     repair_requests: bool
+    model_aliases: str
+    pass_unknown_models: bool
     fetch_urls: bool
 
 

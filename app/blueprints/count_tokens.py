@@ -17,6 +17,7 @@ bp = Blueprint("count_tokens", __name__)
 
 @bp.post("/v1/messages/count_tokens")
 @bp.post("/v1/v1/messages/count_tokens")
+@bp.post("/cc/v1/messages/count_tokens")
 def count_tokens() -> dict[str, Any]:
     """Count the input tokens of a request."""
     authenticate()

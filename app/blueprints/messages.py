@@ -43,7 +43,17 @@ def create_message() -> Response:
         message = exchange.message()
     finally:
         exchange.close()
-    return Response(orjson.dumps(message), content_type="application/json")
+    return Response(orjson.dumps(message), content_type="application/json", headers=_told_by(record))
+
+
+def _told_by(record: RequestRecord) -> dict[str, str]:
+    """What the answer cost and where its counts come from.
+
+    Of a whole answer only: a stream's headers are gone before that is known, and the record has it. An SSE comment at its end
+    would be known, and some clients fail on one.
+    """
+    told = {} if record.credits is None else {"x-kiro-credits": f"{record.credits:f}"}
+    return told if record.token_source is None else {**told, "x-kiro-token-source": record.token_source}
 
 
 def sse_response(exchange: Exchange, id_: str) -> Response:

@@ -22,7 +22,7 @@ LARGEST_NUMBER = 1e12
 class ListedModel:
     """One model; None is what Kiro did not say.
 
-    rate: credits for a usual request, in `rate_unit`. fields_schema: of `additionalModelRequestFields`, None when it takes none
+    rate: credits for a usual request. fields_schema: of `additionalModelRequestFields`, None when it takes none
     or when that was not told. tells_fields: whether the listing told at all.
     """
 
@@ -32,7 +32,6 @@ class ListedModel:
     max_output_tokens: int | None = None
     images: bool | None = None
     rate: float | None = None
-    rate_unit: str | None = None
     fields_schema: Mapping[str, Any] | None = field(default=None, hash=False)
     tells_fields: bool = False
 
@@ -72,7 +71,6 @@ def _listed(id_: str, entry: Mapping[str, Any], *, tells: bool) -> ListedModel:
         max_output_tokens=_count(limits.get("maxOutputTokens")),
         images="IMAGE" in inputs if isinstance(inputs, list) and inputs else None,
         rate=_number(entry.get("rateMultiplier")),
-        rate_unit=_text(entry.get("rateUnit")),
         fields_schema=_schema(entry.get("additionalModelRequestFieldsSchema"), SCHEMA_DEPTH),
         tells_fields=tells,
     )

@@ -41,7 +41,6 @@ def test_an_entry_is_read_whole() -> None:
         64_000,
         True,
         2.2,
-        "Credit",
         {"properties": {"output_config": {"properties": {"effort": {"enum": ["low", "high"]}}}, "max_tokens": {}}},
         tells_fields=True,
     )

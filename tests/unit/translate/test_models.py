@@ -267,7 +267,7 @@ def test_what_is_unknown_is_sent_as_it_is_when_that_is_wanted() -> None:
 def test_a_live_entry_decides_and_what_it_leaves_out_is_as_built_in() -> None:
     built_in = next(model for model in BUILT_IN if model.id == "claude-opus-4.8")
     assert described(ListedModel("claude-opus-4.8")) == built_in
-    live = described(ListedModel("claude-opus-4.8", "Opus", 400_000, 32_000, False, 3.0, "Credit", None, tells_fields=True))
+    live = described(ListedModel("claude-opus-4.8", "Opus", 400_000, 32_000, False, 3.0, None, tells_fields=True))
     wanted = replace(
         built_in, name="Opus", context_tokens=400_000, max_output_tokens=32_000, images=False, rate=3.0, fields_schema=None
     )
