@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import gc
+import http.client
+import io
 import time
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -10,6 +13,8 @@ from typing import Any
 import gevent
 import gevent.event
 import pytest
+import requests
+import urllib3
 
 from app.errors import TruncatedStream, UpstreamError
 from app.runtime.sockets import wait_readable
@@ -214,14 +219,33 @@ def test_closing_ends_the_connection_at_once_and_may_be_done_twice(tls: bool, fa
 
 @both_wires
 @patched
-def test_the_request_is_forgotten_while_the_answer_streams(tls: bool) -> None:
-    call = Call(body=b"x" * 1_000_000)
-    with contextlib.ExitStack() as stack:
-        context, trusted = stack.enter_context(certificate()) if tls else (None, None)
-        server = stack.enter_context(serving(answering(STREAM_HEAD), context))
-        streaming = Http(upstream_url=server.url, ca_bundle=trusted).open(call)
-        assert streaming.body._response.request.body._body is None
+def test_what_the_library_made_of_the_call_is_forgotten_while_the_answer_streams(tls: bool) -> None:
+    made = (requests.Response, requests.PreparedRequest, urllib3.BaseHTTPResponse, http.client.HTTPResponse, io.BufferedReader)
+    before = {id(each) for each in gc.get_objects() if isinstance(each, made)}
+    go = gevent.event.Event()
+
+    def play(peer: Peer) -> None:
+        peer.read_request()
+        peer.send(STREAM_HEAD, chunk(b"first"))
+        go.wait()
+        peer.send(chunk(b"second"), b"0\r\n\r\n")
+
+    with opened(play, tls) as streaming:
+        gc.collect()
+        assert [each for each in gc.get_objects() if isinstance(each, made) and id(each) not in before] == []
+        go.set()
+        assert receive_all(streaming.body) == b"firstsecond"
+
+
+@both_wires
+@patched
+def test_a_connection_that_ends_with_its_answer_is_taken_over_too(tls: bool) -> None:
+    with opened(answering(OPEN_HEAD, b"first"), tls) as streaming:
+        gc.collect()
+        assert isinstance(streaming.body, TakenOverBody)
+        assert receive_all(streaming.body) == b"first"
         streaming.body.close()
+        assert streaming.body.socket.fileno() == -1
 
 
 @patched
