@@ -58,9 +58,9 @@ class Logins:
 
 
 def change(folder: Path, assignments: str, *values: object) -> None:
-    """Write to the rows of all credentials, as another process or as time would."""
+    """Write to the rows of all credentials, as another process or as time would; `revision` tells the workers of it."""
     with closing(sqlite3.connect(folder / "data.db", timeout=10)) as connection, connection:
-        connection.execute(f"UPDATE credentials SET {assignments}", values)
+        connection.execute(f"UPDATE credentials SET revision = revision + 1, {assignments}", values)
 
 
 def read(folder: Path, column: str, id_: int = 1) -> Any:
