@@ -163,6 +163,10 @@ class Attempts:
         self._request = repeat(self._request, words)
         self.changes.append("asked_again")
 
+    def settle(self) -> None:
+        """Content has been passed on: no other attempt will need the document, which may be long while a stream lasts."""
+        del self._request, self._tool_names
+
     def broke(self, error: GatewayError) -> None:
         """The last attempt failed after content had been passed on: no other attempt, only the credential's health."""
         self._pool.fail(self._note(error), error)

@@ -210,6 +210,7 @@ class Exchange:
         self._answer: Answer | None = None
         self._error: BaseException | None = None
         self._asked_again = False
+        self._settled = False
         self._closed = False
         self._batches = self._run()
 
@@ -337,6 +338,8 @@ class Exchange:
         yield from self._translate(iter(answer.first_events))
         answer.first_events = []
         while not answer.ended:
+            if not self._settled and self._builder.has_content:
+                self._settle()
             if not answer.has_buffered:
                 self._watch.due_at = self._next_due_at(idle_since=heard_at)
                 signal = self._watch.readable(answer.socket)
@@ -348,6 +351,15 @@ class Exchange:
             heard_at = monotonic()
             yield from self._translate(answer.receive())
         answer.finish()
+
+    def _settle(self) -> None:
+        """Content has been passed on, so this answer stays the only one: let go of what a second attempt would take.
+
+        Measured: 2.1 MB for a request of 1 MB, for as long as its stream lasts.
+        """
+        self._settled = True
+        self._attempts.settle()
+        del self._new_builder
 
     def _translate(self, events: Iterator[KiroEvent]) -> Iterator[list[StreamEvent]]:
         """One batch of everything that is there; what came before a fault is passed on before the fault is raised."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections import Counter
 from dataclasses import replace
 from typing import Any
@@ -354,3 +355,14 @@ def test_a_look_up_that_fails_is_a_failed_attempt() -> None:
     assert pool.failed == [(1, "Throttled")]
     assert [attempt.status for attempt in tries.log] == ["Throttled"]
     assert pool.lent == 1
+
+
+def test_the_document_is_let_go_of_once_content_was_passed_on() -> None:
+    request = with_state(conversationId="long")
+    opened = attempts(FakePool([login(1)]), FakeClient(), request)
+    opened.open()
+    held = sys.getrefcount(request)
+    opened.settle()
+    assert sys.getrefcount(request) == held - 1
+    opened.succeeded()
+    assert [attempt.status for attempt in opened.log] == ["ok"]
