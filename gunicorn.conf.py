@@ -8,6 +8,8 @@ from gevent import monkey
 # First, as in wsgi.py: whatever this file imports must find a patched ssl (also with --preload).
 monkey.patch_all()
 
+import gc
+import importlib
 import subprocess
 import sys
 
@@ -40,11 +42,31 @@ errorlog = "-"
 loglevel = _config.log_level.lower()
 
 
+# What each worker loads that is not ours: loaded once, and shared. Ours is not, so that HUP still loads new code; new libraries
+# take a restart. Measured: two workers and their master 157 MB without, 146 MB with it; each worker more 69 MB and 53 MB. With
+# one worker alone there is nobody to share with, and it would be 11 MB more.
+LIBRARIES = (
+    "cryptography.hazmat.primitives.ciphers.aead",
+    "flask_cors",
+    "flask_sqlalchemy",
+    "gevent.pywsgi",
+    "orjson",
+    "pydantic",
+    "requests",
+    "sqlalchemy.dialects.sqlite",
+)
+
+
 def on_starting(server):
     """Refuse with one message what would fail in every worker; in a process of its own, so that HUP still loads new code."""
-    status = subprocess.run([sys.executable, "-m", "app.start"], check=False).returncode
-    if status:
-        sys.exit(status)
+    with subprocess.Popen([sys.executable, "-m", "app.start"]) as trial:
+        if server.cfg.workers > 1:
+            for name in LIBRARIES:
+                importlib.import_module(name)
+            gc.collect()
+            gc.freeze()  # a worker's collector would touch each object, and a page that is touched is shared no longer
+    if trial.returncode:
+        sys.exit(trial.returncode)
 
 
 def post_worker_init(worker):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 import sqlite3
 import subprocess
 import sys
@@ -122,6 +123,23 @@ def test_the_http_library_finds_a_patched_ssl(tmp_path: Path, first: str) -> Non
         timeout=60,
     )
     assert done.stdout.strip() == "gevent.ssl", done.stderr
+
+
+@pytest.mark.parametrize(("workers", "shared"), [(1, False), (2, True)])
+def test_several_workers_share_the_libraries(tmp_path: Path, workers: int, shared: bool) -> None:
+    with running_gateway(tmp_path, upstream_url=None, workers=workers) as gateway:
+        assert ("_pydantic_core" in Path(f"/proc/{gateway.process.pid}/maps").read_text()) is shared
+
+
+def test_a_reload_brings_new_workers_that_answer(tmp_path: Path) -> None:
+    with running_gateway(tmp_path, upstream_url=None, workers=2) as gateway:
+        before = set(gateway.worker_pids())
+        gateway.process.send_signal(signal.SIGHUP)
+        deadline = time.monotonic() + SECONDS
+        while before & set(gateway.worker_pids()) and time.monotonic() < deadline:
+            time.sleep(0.05)
+        assert not before & set(gateway.worker_pids())
+        assert gateway.sdk().models.list().data
 
 
 def test_no_record_is_lost_at_exit(tmp_path: Path) -> None:
