@@ -99,3 +99,6 @@ _.process_bind_param
 # requests calls these of its adapter (app/upstream/http.py).
 _.build_connection_pool_key_attributes
 _.cert_verify
+
+# urllib3 reads it when the answer is closed (app/upstream/body.py).
+_._connection

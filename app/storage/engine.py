@@ -7,6 +7,7 @@ BEGIN IMMEDIATE, and the waiting is done here with short sleeps.
 
 from __future__ import annotations
 
+import atexit
 import logging
 import os
 import random
@@ -57,6 +58,8 @@ def init(app: Flask, config: Config) -> None:
         event.listen(_engine, "connect", _prepare_sqlite)
         event.listen(_engine, "begin", _begin_sqlite)
     os.register_at_fork(after_in_child=dispose)
+    atexit.unregister(close)
+    atexit.register(close)
     secrets.use(secrets.Vault(root_secrets(config)))
     migrate.prepare(app, _engine, config)
 
@@ -72,6 +75,12 @@ def dispose() -> None:
     """Forget connections inherited over a fork: two processes must not share one."""
     if _engine is not None:
         _engine.dispose(close=False)
+
+
+def close() -> None:
+    """Close the connections that are idle: the last one writes SQLite's log back into its file."""
+    if _engine is not None:
+        _engine.dispose()
 
 
 @contextmanager
