@@ -14,6 +14,7 @@ from app import blueprints, cli, logs, storage
 from app.access.api_keys import KeyRing
 from app.attachments import Attachments
 from app.catalog import Catalog, ModelPoller
+from app.counting import TokenCounts
 from app.credentials.credential import Credential
 from app.credentials.importers import sync_file
 from app.credentials.login import LoginFlows
@@ -118,6 +119,7 @@ def create_app(config: Config) -> Flask:
         catalogue=catalogue,
         proxy_of=proxy_of,
     )
+    counts = TokenCounts()
     relay = Relay(
         pool=pool,
         client=ChatClient(http, identity),
@@ -126,6 +128,7 @@ def create_app(config: Config) -> Flask:
         catalogue=catalogue,
         sealer=Sealer(*(derive(root, SIGNATURES) for root in root_secrets(config))),
         attachments=Attachments(partial(fetch, ca_bundle=config.ca_bundle)),
+        counts=counts,
     )
     app.extensions[EXTENSION] = Services(
         config=config,
@@ -140,6 +143,7 @@ def create_app(config: Config) -> Flask:
         doctor=doctor,
         models=models,
         catalogue=catalogue,
+        counts=counts,
         clock=time.time,
     )
     # The last one registered runs first: requests that end while a refresh is waited for still get their record.

@@ -27,6 +27,7 @@ from app.anthropic.message import fold
 from app.anthropic.request import MessageRequest
 from app.attachments import Attachments
 from app.attempts import Attempts
+from app.counting import TokenCounts
 from app.credentials.pool import Pool
 from app.credentials.scheduler import Wanted
 from app.errors import AtCapacity, GatewayError, UpstreamError, UpstreamUnavailable
@@ -86,6 +87,7 @@ class Relay:
         catalogue: Callable[[], tuple[CatalogueModel, ...]],
         sealer: Sealer,
         attachments: Attachments,
+        counts: TokenCounts,
     ) -> None:
         self._pool = pool
         self._client = client
@@ -94,6 +96,7 @@ class Relay:
         self._catalogue = catalogue
         self._sealer = sealer
         self._attachments = attachments
+        self._counts = counts
 
     def open(self, request: MessageRequest, call: Call) -> Exchange:
         """Translate, choose a credential, send, and wait for the first event (a stream: at most until the first ping).
@@ -126,6 +129,8 @@ class Relay:
         translation = translate_request(
             prepared, model=model, conversation_id=conversation_id, continuation_id=continuation_id, sealer=self._sealer
         )
+        input_tokens = self._counts.request(prepared, model.used)
+        count = self._counts.text(request.model, model.used)
         call.record.model_used = model.used
         call.record.session_id = conversation_id
         call.record.rules = [*changes, *translation.rules]
@@ -139,7 +144,7 @@ class Relay:
                 session=conversation_id,
                 begins=len(request.messages) == 1 and not names_session(request, call.session),
             ),
-            input_tokens=translation.input_tokens,
+            input_tokens=input_tokens,
             context_tokens=model.context_tokens,
             tool_names=translation.tool_names,
         )
@@ -151,13 +156,14 @@ class Relay:
                 model=request.model,
                 tool_names=translation.tool_names,
                 thinking=translation.thinking,
-                input_tokens=translation.input_tokens,
+                input_tokens=input_tokens,
                 context_tokens=model.context_tokens,
                 new_tool_id=lambda: tool_use_id(secrets.token_bytes(18)),
                 sign=lambda thinking, upstream: self._sealer.seal(thinking, model.used, upstream, attempts.credential_id),
                 tools=translation.tools,
                 owes_call=bool(translation.demand),
                 owes_answer=translation.after_results,
+                count=count,
             )
 
         watch = StreamWatch(call.client)

@@ -10,6 +10,7 @@ from flask import current_app
 
 from app.access.api_keys import KeyRing
 from app.catalog import ModelPoller
+from app.counting import TokenCounts
 from app.credentials.login import LoginFlows
 from app.credentials.pool import Pool
 from app.credentials.store import CredentialStore
@@ -40,6 +41,7 @@ class Services:
     doctor: Doctor
     models: ModelPoller
     catalogue: Callable[[], Catalogue]
+    counts: TokenCounts
     clock: Callable[[], float]
 
 

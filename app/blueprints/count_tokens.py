@@ -1,4 +1,4 @@
-"""`POST /v1/messages/count_tokens`: how many input tokens a request would cost. An estimate, made here."""
+"""`POST /v1/messages/count_tokens`: how many input tokens a request would cost, counted here."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from typing import Any
 from flask import Blueprint
 
 from app.anthropic.request import parse_count_request
-from app.anthropic.token_count import count_request
 from app.blueprints.authentication import api_version, authenticate, read_json
 from app.services import services
 from app.translate.models import resolve
@@ -22,10 +21,11 @@ def count_tokens() -> dict[str, Any]:
     """Count the input tokens of a request."""
     authenticate()
     here, version = services(), api_version()
+    catalogue = here.catalogue()
     count = parse_count_request(
         read_json(),
         version=version,
         repair=here.settings.current().repair_requests,
-        find_model=lambda name: resolve(name, here.catalogue()),
+        find_model=lambda name: resolve(name, catalogue),
     )
-    return {"input_tokens": count_request(count)}
+    return {"input_tokens": here.counts.request(count, resolve(count.model, catalogue).used)}

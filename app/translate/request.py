@@ -14,7 +14,6 @@ from typing import Any
 
 from app.anthropic import tools as t
 from app.anthropic.request import MessageRequest
-from app.anthropic.token_count import count_request
 from app.kiro.request import KiroRequest, Reasoning
 from app.translate.blocks import Reader, reminder
 from app.translate.conversation import CHANGING_LINE
@@ -33,7 +32,7 @@ SYSTEM_ACCEPTED = "I will follow these instructions."
 
 @dataclass(frozen=True, slots=True)
 class Translation:
-    """kiro: what is sent. tool_names: maps calls of the answer back. input_tokens: an estimate. rules: which fired.
+    """kiro: what is sent. tool_names: maps calls of the answer back. rules: which fired.
 
     tools: schema of each declared tool by upstream's name. demand: the demand for a call in words, "" for none.
     after_results: whether tools have just answered.
@@ -42,7 +41,6 @@ class Translation:
     kiro: KiroRequest
     tool_names: ToolNames
     thinking: Thinking
-    input_tokens: int
     rules: list[str]
     tools: dict[str, Any]
     demand: str
@@ -106,7 +104,6 @@ def translate_request(
         kiro=KiroRequest(state, thinking.model_fields, reasoning),
         tool_names=names,
         thinking=thinking,
-        input_tokens=count_request(request),
         rules=fired,
         tools={names.to_kiro(tool.name): tool.schema for tool in offered},
         demand=demanded_call(request, names),

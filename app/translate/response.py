@@ -96,6 +96,7 @@ class ReplyBuilder:
         tools: Mapping[str, Any] | None = None,
         owes_call: bool = False,
         owes_answer: bool = False,
+        count: Callable[[str], int] | None = None,
     ) -> None:
         self._message_id = message_id
         self._model = model
@@ -104,7 +105,7 @@ class ReplyBuilder:
         self._tags = TagSplitter() if thinking.tagged else None
         self._new_tool_id = new_tool_id
         self._sign = sign
-        self._meter = UsageMeter(input_tokens=input_tokens, context_tokens=context_tokens)
+        self._meter = UsageMeter(input_tokens=input_tokens, context_tokens=context_tokens, count=count)
         self._out: list[StreamEvent] = []
         self._next_index = 0
         self._open: str | None = None  # kind of the open block: text, thinking or tool_use

@@ -7,13 +7,15 @@ up: cache counts are zero then. Source: protocol 5.7.
 
 from __future__ import annotations
 
-import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from decimal import Decimal
 
 from app.kiro.events import TokenUsage
 
-_CJK = re.compile("[\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7af\uf900-\ufaff]")
+# Of what was said and of what was thought so much is counted, at the end and at once (3 ms); the rest costs as much for each
+# character. So a long answer takes neither memory nor time.
+COUNTED_CHARACTERS = 16 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,17 +31,50 @@ class Usage:
     credits: Decimal | None
 
 
-class UsageMeter:
-    """Collects the figures of one answer. estimated_input: the count made before it was sent."""
+def _roughly(text: str) -> int:
+    """What is said of English."""
+    return (len(text) + 3) // 4
 
-    def __init__(self, *, input_tokens: int, context_tokens: int) -> None:
+
+class _Collected:
+    """Pieces of one kind of text; they are only put down as they come."""
+
+    def __init__(self, count: Callable[[str], int]) -> None:
+        self._count = count
+        self._pieces: list[str] = []
+        self._kept = 0
+        self._characters = 0
+        self._known = (0, 0)  # tokens, and of how many characters
+
+    def add(self, piece: str) -> None:
+        size = len(piece)
+        self._characters += size
+        if self._kept < COUNTED_CHARACTERS:
+            self._pieces.append(piece)
+            self._kept += size
+
+    @property
+    def tokens(self) -> int:
+        """At least one when there is any text."""
+        tokens, characters = self._known
+        if characters != self._characters:
+            counted = "".join(self._pieces)
+            tokens = max(1, round(self._count(counted) * self._characters / len(counted)))
+            self._known = tokens, self._characters
+        return tokens
+
+
+class UsageMeter:
+    """Collects the figures of one answer. estimated_input: the count made before it was sent. count: tokens of a text."""
+
+    def __init__(self, *, input_tokens: int, context_tokens: int, count: Callable[[str], int] | None = None) -> None:
         self.estimated_input = input_tokens
         self._window = context_tokens
         self._exact: TokenUsage | None = None
         self._percent: float | None = None
         self._credits: Decimal | None = None
-        self._spoken = [0, 0]  # characters: CJK, other
-        self._thought = [0, 0]
+        self._spoken = _Collected(count or _roughly)
+        self._thought = _Collected(count or _roughly)
 
     @property
     def window_is_full(self) -> bool:
@@ -47,15 +82,15 @@ class UsageMeter:
 
     def said(self, text: str) -> None:
         """Text the client gets."""
-        _add(self._spoken, text)
+        self._spoken.add(text)
 
     def called(self, piece: str) -> None:
         """A call's name, or a piece of its arguments."""
-        _add(self._spoken, piece)
+        self._spoken.add(piece)
 
     def thought(self, text: str) -> None:
         """Thinking, shown or not: it is paid for all the same."""
-        _add(self._thought, text)
+        self._thought.add(text)
 
     def context(self, percent: float) -> None:
         """How full upstream says the window is."""
@@ -72,28 +107,16 @@ class UsageMeter:
 
     def usage(self) -> Usage:
         """The figures as they stand now."""
-        thinking = _tokens(self._thought)
-        output = max(_tokens(self._spoken) + thinking, 1 if any(self._spoken) else 0)
+        thinking = self._thought.tokens
         if self._exact is not None:
             exact = self._exact
-            output = exact.output or output
+            output = exact.output or self._spoken.tokens + thinking
             return Usage(
                 exact.uncached_input, output, min(thinking, output), exact.cache_read, exact.cache_write, "exact", self._credits
             )
+        output = self._spoken.tokens + thinking
         if self._percent is not None and self._percent > 0:
             # The window also holds the answer; what is left is what was read.
             total = int(self._percent * self._window / 100)
             return Usage(max(total - output, 1), output, thinking, 0, 0, "context", self._credits)
         return Usage(self.estimated_input, output, thinking, 0, 0, "estimate", self._credits)
-
-
-def _add(counts: list[int], text: str) -> None:
-    cjk = 0 if text.isascii() else len(_CJK.findall(text))
-    counts[0] += cjk
-    counts[1] += len(text) - cjk
-
-
-def _tokens(counts: list[int]) -> int:
-    """Two tokens for three CJK characters, one for four others, rounded up."""
-    cjk, other = counts
-    return (2 * cjk + 2) // 3 + (other + 3) // 4

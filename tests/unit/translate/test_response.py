@@ -167,9 +167,9 @@ def test_redacted_thinking_is_sealed() -> None:
 
 
 def test_hidden_thinking_is_counted_and_not_shown() -> None:
-    message = fold(reply([thought("Hm, let me think", "s", "RW0="), said("Yes")]))
+    message = fold(reply([thought("Hm, let me think", "s", "RW0="), said("Yes")], count=len))
     assert message["content"] == [{"type": "text", "text": "Yes"}]
-    assert message["usage"]["output_tokens_details"] == {"thinking_tokens": 4}
+    assert message["usage"]["output_tokens_details"] == {"thinking_tokens": 16}
 
 
 @pytest.mark.parametrize(
