@@ -53,7 +53,7 @@ def _client_gone(_error: ClientGone) -> Response:
 
 def _http_exception(error: HTTPException) -> Response:
     """What routing raises. Below /v1/ a missing key is told before a missing path, as the real API does."""
-    if request.path.startswith("/v1/"):
+    if request.path.startswith(("/v1/", "/cc/v1/")):
         try:
             authenticate()
         except NotAuthenticated as refusal:

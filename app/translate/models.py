@@ -197,7 +197,8 @@ def described(listed: ListedModel) -> CatalogueModel:
         id=listed.id,
         name=listed.name or (known.name if known else listed.id),
         context_tokens=listed.context_tokens or (known.context_tokens if known else USUAL_CONTEXT_TOKENS),
-        max_output_tokens=listed.max_output_tokens or (known.max_output_tokens if known else USUAL_OUTPUT_TOKENS),
+        # Kiro is never told the client's limit: a smaller figure of its own is no reason to refuse what the real API takes.
+        max_output_tokens=max(listed.max_output_tokens or 0, known.max_output_tokens if known else 0) or USUAL_OUTPUT_TOKENS,
         created=_RELEASED.get(listed.id, 0),
         images=listed.images if listed.images is not None else (known is None or known.images),
         fields_schema=schema,

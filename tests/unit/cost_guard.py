@@ -175,6 +175,9 @@ class _CannedAttempts:
     def open(self) -> _CannedAnswer:
         return _CannedAnswer()
 
+    def settle(self) -> None:
+        pass
+
     def succeeded(self) -> None:
         pass
 

@@ -201,7 +201,7 @@ def test_the_live_list_takes_the_place_of_what_is_built_in(store: CredentialStor
     poller.look_round()
     assert ids(catalog) == set(PRO)
     sonnet = resolve("claude-sonnet-4-5", catalog.current())
-    assert (sonnet.context_tokens, sonnet.max_output_tokens) == (500_000, 32_000)
+    assert (sonnet.context_tokens, sonnet.max_output_tokens) == (500_000, 64_000)
     with pytest.raises(ModelNotFound):
         resolve("glm-5", catalog.current())
 

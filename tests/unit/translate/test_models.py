@@ -267,12 +267,17 @@ def test_what_is_unknown_is_sent_as_it_is_when_that_is_wanted() -> None:
 def test_a_live_entry_decides_and_what_it_leaves_out_is_as_built_in() -> None:
     built_in = next(model for model in BUILT_IN if model.id == "claude-opus-4.8")
     assert described(ListedModel("claude-opus-4.8")) == built_in
-    live = described(ListedModel("claude-opus-4.8", "Opus", 400_000, 32_000, False, 3.0, None, tells_fields=True))
+    live = described(ListedModel("claude-opus-4.8", "Opus", 400_000, 256_000, False, 3.0, None, tells_fields=True))
     wanted = replace(
-        built_in, name="Opus", context_tokens=400_000, max_output_tokens=32_000, images=False, rate=3.0, fields_schema=None
+        built_in, name="Opus", context_tokens=400_000, max_output_tokens=256_000, images=False, rate=3.0, fields_schema=None
     )
     assert live == wanted
     assert live.fields_schema is None
+
+
+def test_a_smaller_output_limit_of_kiro_refuses_nothing_the_real_api_takes() -> None:
+    built_in = next(model for model in BUILT_IN if model.id == "claude-opus-4.8")
+    assert described(ListedModel("claude-opus-4.8", max_output_tokens=1000)).max_output_tokens == built_in.max_output_tokens
 
 
 def test_a_model_nobody_has_heard_of_has_the_usual_limits() -> None:
