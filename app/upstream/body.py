@@ -55,12 +55,17 @@ class Body(Protocol):
 
 def open_body(response: Any, *, fast: bool = True) -> Body:
     """The body of a `requests.Response` opened with `stream=True`. fast: FAST_PATH."""
-    if fast:
+    if fast and not _is_over(response):
         try:
             return TakenOverBody(response)
         except AttributeError:
             log.warning("this HTTP library's connection cannot be taken over: reading through it costs more", exc_info=True)
     return PumpedBody(response)
+
+
+def _is_over(response: Any) -> bool:
+    """Whether the library has let go of the connection already, as after an answer that cannot have a body."""
+    return getattr(getattr(response.raw, "_fp", None), "fp", "unknown") is None
 
 
 class TakenOverBody:
