@@ -242,11 +242,11 @@ FIGURES = (
     Figure("lag of 500", "ms p99", lag(500), dict.fromkeys(OURS, Limit(100, "")), slow=True, in_quick=False),
     Figure("lag of 1000", "ms p99", lag(1000), dict.fromkeys(OURS, Limit(100, "")), slow=True, in_quick=False),
     Figure("lag of 2000", "ms p99", lag(2000), dict.fromkeys(OURS, Limit(100, "")), slow=True, in_quick=False),
-    Figure("lag beside 4 MB", "ms p99", lag_beside_large, dict.fromkeys(OURS, Limit(100, "")), slow=True, in_quick=False),
+    Figure("lag beside 4 MB", "ms p99", lag_beside_large, dict.fromkeys(OURS, Limit(150, "")), slow=True, in_quick=False),
     Figure("disconnect", "ms", disconnect, dict.fromkeys(OURS, Limit(100, ""))),
     Figure("idle, 2 workers", "MB", idle_memory, {"plain": Limit(150, "")}, kinds=("plain",), slow=True),
     Figure("start-up", "s", start_up, {"plain": Limit(3, "")}, kinds=("plain",), slow=True),
-    Figure("request, crowded", "ms", crowded, {"plain": Limit(1.25, "request")}, kinds=("plain",), slow=True, in_quick=False),
+    Figure("request, crowded", "ms", crowded, {"plain": Limit(1.1, "request")}, kinds=("plain",), slow=True, in_quick=False),
 )
 
 

@@ -5,7 +5,7 @@ Out: an event stream in chunked encoding, each event a chunk of its own as from 
 It also trades refresh tokens, tells the usage of a login, and says at `GET /bench/ends` when which stream was left.
 
 Started by `bench.targets` as `python -m bench.upstream PORT [CERTIFICATE]`; CERTIFICATE is a PEM file with its key.
-Measured: 0.3 µs of CPU per event in a batch, about 20 µs per event that is sent alone (most of it is the kernel's).
+Measured: 0.08 µs of CPU per event in a batch, about 35 µs per event that is sent alone (most of it is the kernel's).
 """
 
 from __future__ import annotations
