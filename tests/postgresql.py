@@ -102,7 +102,12 @@ class Server:
         assert done.returncode == 0, done.stderr
 
     def _within_reach(self, installed: Path) -> Path:
-        """Where `nobody` can read the programs: a checkout below /root is closed to it."""
+        """Where `nobody` can read the programs: a checkout below /root, or in a folder of ours alone, is closed to it."""
         if all(folder.stat().st_mode & 0o001 for folder in installed.parents):
             return installed
-        return Path(shutil.copytree(installed, self._folder / "programs", symlinks=True))
+        # They look for their libraries beside the package.
+        package, copy = installed.parent, self._folder / "programs"
+        libraries = package.with_name(f"{package.name}.libs")
+        if libraries.is_dir():
+            shutil.copytree(libraries, copy / libraries.name, symlinks=True)
+        return Path(shutil.copytree(installed, copy / package.name / installed.name, symlinks=True))
