@@ -36,6 +36,7 @@ from app.upstream.account import AccountClient
 from app.upstream.client import ChatClient
 from app.upstream.fetch import fetch
 from app.upstream.http import Http, goes_around
+from app.upstream.token_counter import TokenCounter
 from config import Config
 
 log = logging.getLogger(__name__)
@@ -144,6 +145,7 @@ def create_app(config: Config) -> Flask:
         models=models,
         catalogue=catalogue,
         counts=counts,
+        counter=TokenCounter(Http(ca_bundle=config.ca_bundle, default_proxy=default_proxy), settings.current),
         clock=time.time,
     )
     # The last one registered runs first: requests that end while a refresh is waited for still get their record.

@@ -20,6 +20,7 @@ from app.ledger import Ledger
 from app.relay import Relay
 from app.settings import SettingsStore
 from app.translate.models import Catalogue
+from app.upstream.token_counter import TokenCounter
 from config import Config
 
 EXTENSION = "kiro_services"
@@ -42,6 +43,7 @@ class Services:
     models: ModelPoller
     catalogue: Callable[[], Catalogue]
     counts: TokenCounts
+    counter: TokenCounter
     clock: Callable[[], float]
 
 

@@ -51,6 +51,10 @@ def _header_text(text: str) -> str:
     return text
 
 
+def _optional_header_text(text: str) -> str | None:
+    return _header_text(text) if text else None
+
+
 def _optional_url(*schemes: str) -> Callable[[str], str | None]:
     def parse(text: str) -> str | None:
         if not text:
@@ -153,6 +157,11 @@ SETTINGS: tuple[Setting, ...] = (
     ),
     Setting("model_aliases", "", _aliases, "Names of your own for models, as fast=claude-haiku-4.5, deep=claude-opus-5:max"),
     Setting("pass_unknown_models", False, _switch, "Send names that mean no model to Kiro as they are, not answering 404"),
+    Setting(
+        "count_tokens_api_url", None, _optional_url("http", "https"), "Service asked first to count tokens, as the Messages API"
+    ),
+    Setting("count_tokens_api_key", None, _optional_header_text, "Key for it", secret=True),
+    Setting("count_tokens_auth_type", "x-api-key", _one_of("x-api-key", "bearer"), "How the key is sent to it"),
     Setting("fetch_urls", False, _switch, "Fetch images and documents that requests name by URL; only public https addresses"),
 )
 BY_NAME = {setting.name: setting for setting in SETTINGS}
@@ -181,6 +190,9 @@ class Settings:
     repair_requests: bool
     model_aliases: str
     pass_unknown_models: bool
+    count_tokens_api_url: str | None
+    count_tokens_api_key: str | None = field(repr=False)
+    count_tokens_auth_type: str
     fetch_urls: bool
 
 

@@ -1,4 +1,4 @@
-"""`POST /v1/messages/count_tokens`: how many input tokens a request would cost, counted here."""
+"""`POST /v1/messages/count_tokens`: how many input tokens a request would cost, asked where told to, else counted here."""
 
 from __future__ import annotations
 
@@ -20,12 +20,15 @@ bp = Blueprint("count_tokens", __name__)
 def count_tokens() -> dict[str, Any]:
     """Count the input tokens of a request."""
     authenticate()
-    here, version = services(), api_version()
+    here, version, raw = services(), api_version(), read_json()
     catalogue = here.catalogue()
     count = parse_count_request(
-        read_json(),
+        raw,
         version=version,
         repair=here.settings.current().repair_requests,
         find_model=lambda name: resolve(name, catalogue),
     )
-    return {"input_tokens": here.counts.request(count, resolve(count.model, catalogue).used)}
+    tokens = here.counter.ask(raw, version=version)
+    if tokens is None:
+        tokens = here.counts.request(count, resolve(count.model, catalogue).used)
+    return {"input_tokens": tokens}
