@@ -20,6 +20,8 @@ import anthropic
 ROOT = Path(__file__).resolve().parents[2]
 API_KEY = "sk-test-gateway-key"
 START_SECONDS = 60.0
+# `KIRO_TESTS_FAST_PATH=off make test` runs every gateway without it.
+FAST_PATH = "KIRO_TESTS_FAST_PATH"
 OURS = frozenset(
     [
         "HOST",
@@ -58,6 +60,8 @@ def free_port() -> int:
 def clean_environment(**extra: str | None) -> dict[str, str]:
     """The environment without the gateway's own variables, so that a developer's `.env` habits do not leak in."""
     environment = {name: value for name, value in os.environ.items() if name.upper() not in OURS}
+    if FAST_PATH in os.environ:
+        environment["FAST_PATH"] = os.environ[FAST_PATH]
     environment.update({name: value for name, value in extra.items() if value is not None})
     return environment
 

@@ -100,6 +100,11 @@ class Client:
             rest += piece
         return Answer(int(first.split()[1]), headers, *_dechunk(rest))
 
+    @property
+    def received(self) -> bytes:
+        """Everything that came, as it came."""
+        return self._received
+
     def leave(self, *, reset: bool = False) -> float:
         """Close at once, by FIN or RST; the instant of it."""
         if reset:
@@ -109,9 +114,11 @@ class Client:
 
     def _receive(self) -> bytes:
         try:
-            return self._socket.recv(65536)
+            piece = self._socket.recv(65536)
         except ConnectionResetError:
             return b""
+        self._received += piece
+        return piece
 
     def __enter__(self) -> Client:
         return self
