@@ -124,7 +124,7 @@ class Rounds(ABC, Generic[T]):
                 log.warning("no account is looked at: the database does not answer")
             except Exception:
                 log.exception("a round of looks at accounts failed")
-            self._woken.wait(TICK_SECONDS * random.uniform(0.75, 1.25))  # noqa: S311
+            self._woken.wait(TICK_SECONDS * random.uniform(0.75, 1.25))  # noqa: S311 - spreads workers
 
     def _due(self, soon: frozenset[int]) -> list[Credential]:
         if self._rests():

@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import re
 from dataclasses import dataclass, field
+from typing import Any
 
 import orjson
 
@@ -109,6 +110,12 @@ def idc_refresh_call(
     invocation_id: str,
 ) -> HttpCall:
     """Trade a Builder ID or IdC refresh token: OIDC CreateToken with JSON in camelCase (protocol 1.7)."""
+    body = {"clientId": client_id, "clientSecret": client_secret, "refreshToken": refresh_token, "grantType": "refresh_token"}
+    return oidc_call("token", body, region, identity, invocation_id)
+
+
+def oidc_call(path: str, content: dict[str, Any], region: str, identity: ClientIdentity, invocation_id: str) -> HttpCall:
+    """Any call to the OIDC service of a region. content: in camelCase (protocol 1.7 and 1.9)."""
     headers = {
         "Content-Type": "application/json",
         "x-amz-user-agent": "aws-sdk-js/3.980.0 KiroIDE",
@@ -120,8 +127,7 @@ def idc_refresh_call(
         "amz-sdk-request": "attempt=1; max=4",
         "Connection": "close",
     }
-    body = {"clientId": client_id, "clientSecret": client_secret, "refreshToken": refresh_token, "grantType": "refresh_token"}
-    return HttpCall("POST", f"https://oidc.{checked_region(region)}.amazonaws.com/token", headers, orjson.dumps(body))
+    return HttpCall("POST", f"https://oidc.{checked_region(region)}.amazonaws.com/{path}", headers, orjson.dumps(content))
 
 
 def derive_machine_id(machine_id: str | None, refresh_token: str | None, api_key: str | None = None) -> str:

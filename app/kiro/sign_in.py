@@ -19,7 +19,7 @@ from urllib.parse import parse_qs, urlencode
 import orjson
 
 from app.errors import GatewayError
-from app.kiro.endpoints import DEFAULT_REGION, ClientIdentity, HttpCall
+from app.kiro.endpoints import DEFAULT_REGION, ClientIdentity, HttpCall, oidc_call
 from app.kiro.oauth import Grant, number, read_grant, read_object, said, text
 
 BUILDER_ID_START_URL = "https://view.awsapps.com/start"
@@ -133,7 +133,7 @@ def register_call(*, region: str, start_url: str, identity: ClientIdentity, invo
         "grantTypes": (DEVICE_GRANT, "refresh_token"),
         "issuerUrl": start_url,
     }
-    return _oidc_call("client/register", content, region, identity, invocation_id)
+    return oidc_call("client/register", content, checked_region(region), identity, invocation_id)
 
 
 def device_authorization_call(
@@ -141,7 +141,7 @@ def device_authorization_call(
 ) -> HttpCall:
     """Ask for a device code."""
     content = {"clientId": registration.client_id, "clientSecret": registration.client_secret, "startUrl": start_url}
-    return _oidc_call("device_authorization", content, region, identity, invocation_id)
+    return oidc_call("device_authorization", content, checked_region(region), identity, invocation_id)
 
 
 def device_token_call(
@@ -150,7 +150,7 @@ def device_token_call(
     """Ask what became of a device code."""
     keys = {"clientId": registration.client_id, "clientSecret": registration.client_secret}
     content = {**keys, "deviceCode": device_code, "grantType": DEVICE_GRANT}
-    return _oidc_call("token", content, region, identity, invocation_id)
+    return oidc_call("token", content, checked_region(region), identity, invocation_id)
 
 
 def read_registration(status: int, body: bytes) -> Registration:
@@ -246,21 +246,6 @@ def _answered(status: int, body: bytes, trouble: str, secrets: Iterable[str] = (
     if status != 200:
         raise SignInFailed(f"{trouble}: {said(found, secrets) or f'status {status}'}")
     return found
-
-
-def _oidc_call(path: str, content: dict[str, Any], region: str, identity: ClientIdentity, invocation_id: str) -> HttpCall:
-    headers = {
-        "Content-Type": "application/json",
-        "x-amz-user-agent": "aws-sdk-js/3.980.0 KiroIDE",
-        "User-Agent": (
-            f"aws-sdk-js/3.980.0 ua/2.1 os/{identity.system_version} lang/js md/nodejs#{identity.node_version} "
-            "api/sso-oidc#3.980.0 m/E KiroIDE"
-        ),
-        "amz-sdk-invocation-id": invocation_id,
-        "amz-sdk-request": "attempt=1; max=4",
-        "Connection": "close",
-    }
-    return HttpCall("POST", f"https://oidc.{checked_region(region)}.amazonaws.com/{path}", headers, orjson.dumps(content))
 
 
 def _unpadded(data: bytes) -> str:

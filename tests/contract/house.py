@@ -83,7 +83,7 @@ class House:
         """One request: the id of the credential that answered, or what the client is told."""
         attempts = Attempts(
             self.pool,
-            self.kiro,  # type: ignore[arg-type]
+            self.kiro,  # type: ignore[arg-type]  # it plays the client
             SOUND,
             snapshot({}),
             input_tokens=10,

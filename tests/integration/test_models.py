@@ -173,7 +173,7 @@ def test_no_door_knows_another_name(live: Gateway, simulator: Simulator) -> None
     sdk, hello = live.sdk(), [{"role": "user", "content": "Hi"}]
     calls: list[Any] = [
         lambda: sdk.models.retrieve("gpt-2"),
-        lambda: sdk.messages.count_tokens(model="gpt-2", messages=hello),  # type: ignore[arg-type]
+        lambda: sdk.messages.count_tokens(model="gpt-2", messages=hello),  # type: ignore[arg-type]  # a plain dict
         lambda: sdk.messages.create(model="gpt-2", max_tokens=10, messages=hello),  # type: ignore[arg-type]
     ]
     for call in calls:
